@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* spec.h - Linux 6.18's BPF as tables. Every fact about instructions, helpers, kfuncs, map types, program
+ * types, attach types, context fields and commands stands once, as a row of a .def file of this folder;
+ * this header declares what the rows become. Descriptors only: no function pointers (each folder builds its
+ * own function table from the same rows, so that a forgotten row fails the build).
+ *
+ * Row status: FULL, PARTIAL("what is missing"), STUB (known by name; nothing behind it yet).
+ */
+#ifndef SKEP_SPEC_H
+#define SKEP_SPEC_H
+
+#include "base/def.h"
+#include "spec/uapi.h"
+
+enum spec_state { SPEC_STUB, SPEC_PARTIAL, SPEC_FULL };
+
+struct spec_status {
+	enum spec_state state;
+	const char *missing;		/* PARTIAL only */
+};
+
+/* ---- program types: progs.def -------------------------------------------------------------- */
+#define P(type)	(1ull << BPF_PROG_TYPE_##type)		/* sets of program types */
+
+enum spec_ctx_kind {			/* what R1 is at entry */
+	CTX_NONE, CTX_STRUCT, CTX_RAW_ARGS, CTX_BTF_ARGS,
+};
+
+struct spec_prog {
+	u32 type;			/* BPF_PROG_TYPE_* */
+	const char *name;		/* libbpf's and bpftool's: "socket_filter", "xdp" */
+	const char *ctx;		/* "xdp_md", "__sk_buff", "" */
+	u32 ctx_size;			/* bytes visible to programs; 0: no limit known here */
+	u64 flags;			/* SPEC_PROG_* */
+	struct { s64 min, max; } ret;	/* legal R0 at exit when SPEC_PROG_RET; per attach type: see attach.def */
+	const char *runs_on;		/* what `skep run` can feed it: "packets", "nothing", ... */
+	struct spec_status st;
+};
+#define SPEC_PROG_RET		BIT64(0)	/* verifier checks R0 against ret */
+#define SPEC_PROG_PKT		BIT64(1)	/* direct packet access (read) */
+#define SPEC_PROG_PKT_WRITE	BIT64(2)	/* direct packet writes */
+#define SPEC_PROG_LD_ABS	BIT64(3)	/* LD_ABS and LD_IND allowed */
+#define SPEC_PROG_TEST_RUN	BIT64(4)
+#define SPEC_PROG_SLEEPABLE	BIT64(5)	/* BPF_F_SLEEPABLE allowed */
+#define SPEC_PROG_NET_ADMIN	BIT64(6)	/* needs CAP_NET_ADMIN */
+#define SPEC_PROG_PERFMON	BIT64(7)	/* needs CAP_PERFMON */
+#define SPEC_PROG_UNPRIV	BIT64(8)	/* allowed without CAP_BPF where unprivileged BPF is on */
+
+extern const struct spec_prog spec_progs[];	/* indexed by type */
+extern const u32 spec_nr_progs;
+
+/* ---- attach types: attach.def ---------------------------------------------------------------- */
+struct spec_attach {
+	u32 type;
+	const char *name;		/* libbpf's */
+	u64 progs;			/* program types that may name it in expected_attach_type */
+	bool ret_checked;
+	struct { s64 min, max; } ret;	/* overrides the program type's */
+	struct spec_status st;
+};
+extern const struct spec_attach spec_attaches[];
+extern const u32 spec_nr_attaches;
+
+/* ---- helpers: helpers.def -------------------------------------------------------------------- */
+enum spec_ret {				/* the kernel's bpf_return_type, by the same meaning */
+	RET_VOID, RET_INTEGER, RET_MAP_VALUE, RET_MAP_VALUE_OR_NULL, RET_SOCKET_OR_NULL,
+	RET_TCP_SOCK_OR_NULL, RET_SOCK_COMMON_OR_NULL, RET_RINGBUF_MEM_OR_NULL, RET_DYNPTR_MEM_OR_NULL,
+	RET_BTF_ID, RET_BTF_ID_OR_NULL, RET_BTF_ID_TRUSTED, RET_MEM_OR_BTF_ID, RET_MEM_OR_BTF_ID_OR_NULL,
+	RET_NEVER_FAILS_MEM,
+};
+enum spec_arg_base {			/* the kernel's bpf_arg_type, by the same meaning */
+	ARG_NONE, ARG_ANY, ARG_CONST_MAP, ARG_MAP_KEY, ARG_MAP_VALUE, ARG_MEM, ARG_SIZE, ARG_SIZE_OR_ZERO,
+	ARG_CTX, ARG_SPIN_LOCK, ARG_SOCK_COMMON, ARG_SOCKET, ARG_INT_PTR_UNUSED, ARG_BTF_ID, ARG_BTF_ID_SOCK_COMMON,
+	ARG_RINGBUF_MEM, ARG_ALLOC_SIZE, ARG_PERCPU_BTF_ID, ARG_FUNC, ARG_STACK, ARG_CONST_STR, ARG_TIMER,
+	ARG_KPTR, ARG_DYNPTR, ARG_FIXED_MEM, ARG_ARENA,
+};
+#define ARG_BASE(a)		((a) & 0xff)
+#define ARG_MAYBE_NULL		BIT(8)
+#define ARG_MEM_UNINIT		BIT(9)		/* written by the helper; need not be initialised */
+#define ARG_MEM_RDONLY		BIT(10)
+#define ARG_MEM_WRITE		BIT(11)
+#define ARG_OBJ_RELEASE		BIT(12)
+#define ARG_MEM_ALIGNED		BIT(13)
+#define ARG_MEM_FIXED_SIZE	BIT(14)		/* size in spec_helper.arg_size */
+#define ARG_DYNPTR_LOCAL	BIT(15)
+#define ARG_DYNPTR_RINGBUF	BIT(16)
+
+struct spec_helper {
+	u32 id;
+	const char *name;		/* without "bpf_" */
+	u8 ret;				/* enum spec_ret */
+	u32 arg[5];			/* enum spec_arg_base | ARG_* flags */
+	u16 arg_size[5];		/* ARG_MEM_FIXED_SIZE */
+	const char *btf[6];		/* BTF type names: [0] of the return value, [1..5] of arguments; NULL if none */
+	u64 progs;			/* program types that may call it (P() sets) */
+	u32 flags;			/* SPEC_HELPER_* */
+	const char *fixup;		/* the verifier's fixup_<name>, NULL if none */
+	struct spec_status st;
+};
+#define SPEC_HELPER_GPL		BIT(0)
+#define SPEC_HELPER_PKT_CHANGE	BIT(1)		/* invalidates packet pointers */
+#define SPEC_HELPER_PKT_ACCESS	BIT(2)		/* packet pointers allowed as memory arguments */
+#define SPEC_HELPER_ACQUIRE	BIT(3)
+#define SPEC_HELPER_SLEEPS	BIT(4)		/* might_sleep */
+#define SPEC_HELPER_CALLBACK	BIT(5)		/* calls back synchronously */
+#define SPEC_HELPER_ASYNC_CB	BIT(6)
+#define SPEC_HELPER_PERFMON	BIT(7)		/* needs CAP_PERFMON */
+#define SPEC_HELPER_BPF_CAP	BIT(8)		/* needs CAP_BPF (not for unprivileged) */
+#define SPEC_HELPER_TAIL_CALL	BIT(9)
+#define SPEC_HELPER_FASTCALL	BIT(10)		/* allow_fastcall */
+#define SPEC_HELPER_CPU		BIT(11)		/* the run needs its CPU's slot (run lease) */
+
+extern const struct spec_helper spec_helpers[];	/* indexed by id, [0] unspec */
+extern const u32 spec_nr_helpers;		/* 212 */
+
+/* ---- kfuncs: kfuncs.def ------------------------------------------------------------------------ */
+struct spec_kfunc {
+	const char *name;
+	u64 progs;			/* 0: not known yet */
+	u32 flags;			/* KF_* of the kernel */
+	struct spec_status st;
+};
+extern const struct spec_kfunc spec_kfuncs[];
+extern const u32 spec_nr_kfuncs;
+
+/* ---- map types: maps.def ------------------------------------------------------------------------ */
+struct spec_map {
+	u32 type;
+	const char *name;		/* bpftool's: "hash", "percpu_array" */
+	u32 ops;			/* SPEC_MAP_*: what user space and programs may do */
+	u32 create_flags;		/* BPF_F_* accepted by MAP_CREATE */
+	u64 helpers[4];			/* which helpers may take it: bitmap by helper id (the kernel's
+					 * check_map_func_compatibility); filled from helpers' rows */
+	u32 fields;			/* SPEC_FIELD_*: special fields allowed in values */
+	struct spec_status st;
+};
+#define SPEC_MAP_LOOKUP		BIT(0)
+#define SPEC_MAP_UPDATE		BIT(1)
+#define SPEC_MAP_DELETE		BIT(2)
+#define SPEC_MAP_NEXT		BIT(3)
+#define SPEC_MAP_BATCH		BIT(4)
+#define SPEC_MAP_LOOKUP_DELETE	BIT(5)
+#define SPEC_MAP_MMAP		BIT(6)
+#define SPEC_MAP_PERCPU		BIT(7)		/* one value per possible CPU; the run needs a lease */
+#define SPEC_MAP_FD_VALUE	BIT(8)		/* values are fds of maps, programs, perf events... */
+#define SPEC_MAP_INNER		BIT(9)		/* may be an inner map */
+#define SPEC_MAP_DIRECT_VALUE	BIT(10)		/* BPF_PSEUDO_MAP_VALUE */
+#define SPEC_MAP_NO_KEY		BIT(11)		/* queue, stack, bloom: key_size 0 */
+#define SPEC_MAP_OF_MAPS	BIT(12)
+#define SPEC_MAP_ITER		BIT(13)		/* for_each_map_elem */
+
+#define SPEC_FIELD_SPIN_LOCK	BIT(0)
+#define SPEC_FIELD_TIMER	BIT(1)
+#define SPEC_FIELD_WQ		BIT(2)
+#define SPEC_FIELD_KPTR		BIT(3)
+#define SPEC_FIELD_LIST		BIT(4)
+#define SPEC_FIELD_RBTREE	BIT(5)
+#define SPEC_FIELD_REFCOUNT	BIT(6)
+#define SPEC_FIELD_RES_LOCK	BIT(7)
+#define SPEC_FIELD_TASK_WORK	BIT(8)
+#define SPEC_FIELD_UPTR		BIT(9)
+
+extern const struct spec_map spec_maps[];	/* indexed by type */
+extern const u32 spec_nr_maps;
+
+/* ---- context fields: ctx.def -------------------------------------------------------------------- */
+/* One row = verifier rule, access rewrite, documentation. What a program sees is `struct <ctx>` of the uapi;
+ * what runs is the internal struct of spec/ctx.h (xdp_buff, sk_buff, ...). */
+enum spec_ctx_what {
+	CF_SCALAR, CF_PKT, CF_PKT_END, CF_PKT_META, CF_SOCK_COMMON, CF_SOCK_OR_NULL, CF_SOCK, CF_FLOW_KEYS,
+	CF_PTR_SCALAR,			/* an address that the program sees as a number */
+	CF_RDONLY_BUF, CF_RDWR_BUF, CF_MEM,
+};
+struct spec_ctx_field {
+	const char *ctx;		/* "xdp_md" */
+	const char *name;
+	u16 off, size;			/* as the program sees it; arrays: whole size */
+	u8 what;			/* enum spec_ctx_what */
+	u8 flags;			/* SPEC_CF_* */
+	u64 readers, writers;		/* program types (P() sets); 0: nobody */
+	u16 in_off, in_size;		/* in the internal struct; in_size 0: needs a conversion named by conv */
+	const char *conv;		/* special rewrite, NULL for a plain load/store of in_off/in_size */
+	struct spec_status st;
+};
+#define SPEC_CF_NARROW	BIT(0)		/* narrower loads allowed */
+#define SPEC_CF_ARRAY	BIT(1)		/* element-wise access at element size */
+#define SPEC_CF_WIDE	BIT(2)		/* 8-byte access allowed across two u32 */
+#define SPEC_CF_UNPRIV	BIT(3)		/* readable without CAP_PERFMON although a kernel address */
+
+extern const struct spec_ctx_field spec_ctx_fields[];
+extern const u32 spec_nr_ctx_fields;
+/* The row that covers [off, off+size) of CTX, or NULL. */
+const struct spec_ctx_field *spec_ctx_find(const char *ctx, u32 off, u32 size);
+
+/* ---- commands: cmds.def -------------------------------------------------------------------------- */
+struct spec_cmd {
+	u32 cmd;
+	const char *name;		/* "map_create" */
+	u16 attr_size;			/* end of the last field used: the tail behind it must be zero */
+	struct spec_status st;
+};
+extern const struct spec_cmd spec_cmds[];
+extern const u32 spec_nr_cmds;
+
+/* ---- instructions: isa.def ------------------------------------------------------------------------ */
+/* isa.def is read with the reader's own macros (engines need the expressions), see its head. For
+ * listing: */
+struct spec_insn {
+	u8 code;
+	s16 off;			/* selects movsx, sdiv, ...; -1: free field */
+	const char *name;		/* "add64 imm", "ldx b", "atomic cmpxchg w" */
+	const char *group;		/* RFC 9669 conformance group, or "linux" */
+	struct spec_status st;
+};
+extern const struct spec_insn spec_insns[];
+extern const u32 spec_nr_insns;
+
+const char *spec_state_name(enum spec_state s);
+const struct spec_prog *spec_prog(u32 type);		/* NULL if unknown */
+const struct spec_map *spec_map(u32 type);
+const struct spec_helper *spec_helper(s32 id);
+const struct spec_attach *spec_attach(u32 type);
+const struct spec_cmd *spec_cmd(u32 cmd);
+bool spec_map_takes_helper(u32 map_type, s32 helper);	/* both directions of compatibility */
+s32 spec_kfunc_find(const char *name);			/* index, or -ENOENT */
+
+#endif
