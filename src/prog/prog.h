@@ -11,6 +11,7 @@
 #include "vm/vm.h"
 
 struct prog {
+	struct prog *next;		/* in the process's table */
 	struct obj *obj;
 	struct image_hdr hdr;		/* checked copy */
 	struct image_stats *stats;	/* shared, atomic */
@@ -22,6 +23,7 @@ struct prog {
 	bool needs_cpu;
 	u32 id;
 	u32 refs;
+	u32 damaged;			/* set by base/fault.h: the file was cut short */
 };
 
 /* The thread's current run; helpers find it by run_self(). Nested runs (signals) chain. */
@@ -30,19 +32,28 @@ struct run {
 	struct prog *prog;
 	void *ctx;
 	struct obj_dir *dir;
-	s32 cpu;			/* leased slot, -1: none needed */
-	bool lease_nested;
+	u32 cpu;			/* leased slot; 0 when the program needs none */
+	bool leased, lease_nested;
 	u8 depth;
-	u32 tail_calls;
 	u64 cookie;
+	u64 scratch[4];			/* of helpers that must hand out memory (LD_ABS, ...) */
 };
-struct run *run_self(void);
 #define RUN_MAX_DEPTH 4
+
+/* Innermost run of this thread; NULL outside of runs. */
+extern __thread struct run *run_current __attribute__((tls_model("initial-exec")));
+static inline struct run *run_self(void)
+{
+	return run_current;
+}
 
 int prog_open_fd(struct obj_dir *d, int fd, struct prog **out);	/* cached by (dev, ino) */
 int prog_open_id(struct obj_dir *d, u32 id, u64 gen, struct prog **out);
 void prog_get(struct prog *p);
 void prog_put(struct prog *p);
+
+/* What obj_hdr.digest must hold for an image whose sections lie in AREA. */
+void prog_image_digest(const struct image_hdr *hdr, const u8 *area, u8 out[32]);
 
 /* Use the interpreter instead of machine code (tests, --interp, no executable memory). */
 extern bool prog_force_interp;
@@ -54,22 +65,28 @@ int prog_enter(struct prog *p, struct run *r);
 static inline u64 prog_call(const struct prog *p, struct run *r, void *ctx)
 {
 	r->ctx = ctx;
-	r->tail_calls = 0;
 	return likely(p->entry) ? p->entry(ctx) : interp_run(p->interp, ctx);
 }
 void prog_exit(struct run *r, u64 runs, u64 ns);
 
 vm_helper prog_helper(u32 id);		/* NULL: not implemented */
 
-/* BPF_PROG_TEST_RUN, all pointers private copies. */
+/* Call a PSEUDO_FUNC address (a helper's callback) on the engine of the current run. */
+u64 run_call(u64 func, u64 a, u64 b, u64 c, u64 d, u64 e);
+
+/* BPF_PROG_TEST_RUN; every pointer is to a private copy that the caller owns. The caller has checked what does not
+ * depend on the program type (pairs of pointer and size). -ENOTSUPP (524) where the type has no test run. */
 struct test_run {
 	const void *data_in;
-	void *data_out;			/* capacity data_out_size; set to the length produced */
-	const void *ctx_in;
+	void *data_out;			/* NULL: not wanted; data_out_size is then ignored */
+	void *ctx_in;			/* copied back to the client when ctx_changed */
 	void *ctx_out;
-	u32 data_in_size, data_out_size, ctx_in_size, ctx_out_size;
+	u32 data_in_size, ctx_in_size;
+	u32 data_out_size, ctx_out_size;	/* in: capacity; out: length produced (may exceed: -ENOSPC) */
 	u32 repeat, flags, cpu, batch_size;
-	u32 retval, duration;		/* out; ns per run */
+	u32 in_duration;		/* what the client passed: some types want 0 */
+	u32 retval, duration;		/* out; duration in ns per run */
+	bool ctx_changed;		/* out */
 };
 int prog_test_run(struct prog *p, struct test_run *t);
 

@@ -73,6 +73,7 @@ struct vfy_out {
 	u32 nr_subs;
 	u32 image_flags;		/* IMG_F_* */
 	u32 max_stack;
+	u32 max_ctx_off;		/* highest context byte accessed + 1 */
 	u32 verified_insns;		/* processed */
 	u32 max_states_per_insn, total_states, peak_states, mark_read;
 	u64 time_ns;

@@ -75,6 +75,7 @@ struct image_hdr {
 	u32 func_info_rec, line_info_rec;
 	u32 ifindex;
 	u32 attach_btf_id, attach_btf_obj_id;
+	u32 max_ctx_off;		/* highest context byte read + 1 */
 	u8 tag[8];
 	char license_gpl;
 	u8 pad[3];
