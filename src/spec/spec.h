@@ -207,11 +207,14 @@ extern const u32 spec_nr_cmds;
  * listing: */
 struct spec_insn {
 	u8 code;
-	s16 off;			/* selects movsx, sdiv, ...; -1: free field */
-	const char *name;		/* "add64 imm", "ldx b", "atomic cmpxchg w" */
+	s16 off;			/* selects movsx, sdiv, ...; SPEC_ANY: selects nothing */
+	s8 src;				/* src_reg likewise */
+	s32 imm;			/* likewise */
+	const char *name;		/* "ADD64 imm", "LDXB", "CMPXCHG32": isa.def's, with width and source */
 	const char *group;		/* RFC 9669 conformance group, or "linux" */
 	struct spec_status st;
 };
+#define SPEC_ANY	-1
 extern const struct spec_insn spec_insns[];
 extern const u32 spec_nr_insns;
 
