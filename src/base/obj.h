@@ -10,11 +10,11 @@
  *	dead/...		renamed here by a collector, finished by this or the next one
  *
  * File layout: [client area, offset 0, page aligned][private area][trailer page: struct obj_hdr].
- * A client's fd IS an open description of the file. Liveness is OFD read locks on that description:
- * OBJ_LK_USER (a user reference), OBJ_LK_RUN (a running reference, agents), OBJ_LK_COLLECT (write: the
- * collector). An object lives while somebody holds USER or RUN, or a second hard link exists
- * (st_nlink > 1: a pin or a reference from another object), or hdr.state is OBJ_LOADING and its creator
- * lives (it holds USER).
+ * A client's fd IS an open description of the file. Liveness is OFD locks on that description:
+ * OBJ_LK_USER (a user reference), OBJ_LK_RUN (a running reference, agents), OBJ_LK_COLLECT (the collector).
+ * An object lives while somebody holds USER or RUN, or a second hard link exists (st_nlink > 1: a pin or a
+ * reference from another object). The creator of a half made object holds USER.
+ * States, crash argument and the order of steps: doc/objects.md.
  *
  * Nothing read from a file is believed before it was checked against the file's real size.
  */
@@ -30,8 +30,14 @@ struct domain;
 
 enum obj_kind { OBJ_MAP, OBJ_PROG, OBJ_BTF, OBJ_LINK, OBJ_KINDS };
 enum obj_state { OBJ_LOADING, OBJ_LIVE, OBJ_DEAD };
-enum obj_lock { OBJ_LK_USER, OBJ_LK_RUN, OBJ_LK_COLLECT };	/* byte offsets: OBJ_LK_BASE + n */
+
+/* Lock bytes. COLLECT: one write lock. RUN: read locks. USER: read locks on its first byte; a description that
+ * was opened write-only cannot take those, so it has a write lock on some byte of the rest. */
 #define OBJ_LK_BASE	(1ull << 62)
+#define OBJ_LK_COLLECT	(OBJ_LK_BASE + 0)
+#define OBJ_LK_RUN	(OBJ_LK_BASE + 1)
+#define OBJ_LK_USER	(OBJ_LK_BASE + 2)
+#define OBJ_LK_USERS	0x10000ull		/* length of USER */
 
 #define OBJ_MAGIC	0x50454b53u		/* "SKEP" */
 #define OBJ_VERSION	1
@@ -53,14 +59,22 @@ struct obj_hdr {
 	char name[16];		/* BPF_OBJ_NAME_LEN, NUL-terminated */
 	u8 digest[32];		/* SHA-256 of what the kind declares constant; zero if none */
 	u8 kind_data[3072];	/* struct map_meta (map/map.h), struct image_hdr (vm/image.h), ... */
+	u32 flags;		/* OBJ_F_* */
 };
+/* Set by the creator: call obj_on_user_gone() when the last USER and pin went but references keep it alive. */
+#define OBJ_F_URELEASE	BIT(0)
 
-/* One directory, opened. Shared by all threads of the process; immutable after open. */
+/* One directory, opened. Shared by all threads of the process. The fds (O_PATH, numbers above 600, so that they
+ * stay out of the client's way) are opened again when the client closed them all (closefrom()). */
 struct obj_dir {
 	int fd;			/* O_PATH|O_DIRECTORY of the directory */
 	int kind_fd[OBJ_KINDS];
 	int ref_fd, bpffs_fd, dead_fd;
 	struct domain *dom;
+	dev_t dev;
+	ino_t ino;
+	u32 lock;		/* of the fds above, when they are opened again */
+	u32 gc_pos[OBJ_KINDS];	/* where obj_create() looks for garbage next; atomic */
 	char path[256];		/* as given, for messages and readlink-based clients */
 };
 
@@ -77,6 +91,7 @@ struct obj {
 	u64 client_size, private_size;	/* checked copies */
 	dev_t dev;
 	ino_t ino;
+	u32 damaged;		/* set when another process cut the file short (base/fault.h); atomic */
 };
 
 /* Open or create the directory at PATH (NULL: $SKEP_DIR or /dev/shm/skep-$UID), mode 0700.
@@ -111,20 +126,24 @@ void obj_unmap(struct obj *o);
 /* Has the file shrunk below what was mapped? (-EUCLEAN) */
 int obj_check_size(const struct obj *o);
 
-/* References from object OWNER to TARGET under NAME (hard link in ref/); replaced atomically. */
+/* References from object OWNER to TARGET under NAME (hard link in ref/); replaced atomically. The caller holds
+ * both alive (an fd, a running mapping, or OWNER's reference to TARGET). What was referred to before is
+ * collected if that was its last reference. */
 int obj_ref(struct obj_dir *d, enum obj_kind okind, u32 oid, const char *name,
 	    enum obj_kind tkind, u32 tid);
 int obj_unref(struct obj_dir *d, enum obj_kind okind, u32 oid, const char *name);
 
-/* Pins. PATH is relative to bpffs/ (no leading slash, no ".."). Errors as the kernel's bpffs:
- * -EEXIST, -ENOENT, -EPERM for a final component with a dot. */
+/* Pins. PATH is relative to bpffs/ (no leading slash, no ".."). Errors as the kernel's bpffs: -EEXIST, -ENOENT,
+ * -EPERM for a component with a dot, -EINVAL for a kind that cannot be pinned, -EACCES when opening what is no
+ * object. Unpinning is unlink(2), as in bpffs. */
 int obj_pin(struct obj_dir *d, int fd, const char *path);
 int obj_open_pin(struct obj_dir *d, const char *path, int oflags);	/* a client fd */
 
-/* Collection. obj_collect(): try one object; 1 collected, 0 alive, -errno. obj_gc(): everything dead or
- * half made; returns how many went. Safe to be killed in at any instruction, and to be run by any number
- * of processes. on_drop (may be NULL) is called when the last USER reference and pin of a map went
- * but references keep it alive: the prog_array rule. */
+/* Collection. obj_collect(): try one object; 1 collected (with what only it referred to), 0 alive or somebody else
+ * collects it, -errno. obj_gc(): everything dead or half made; returns how many went. Never waits; safe to be
+ * killed or stopped in at any instruction, and to be run by any number of processes. obj_on_user_gone (may be
+ * NULL) is called by collectors, holding nothing, for an object with OBJ_F_URELEASE whose last USER reference and
+ * pin went while references keep it alive (the prog_array rule); it may be called again, and must be idempotent. */
 int obj_collect(struct obj_dir *d, enum obj_kind kind, u32 id);
 int obj_gc(struct obj_dir *d);
 extern void (*obj_on_user_gone)(struct obj_dir *d, enum obj_kind kind, u32 id);
