@@ -22,14 +22,25 @@ struct spec_status {
 /* ---- program types: progs.def -------------------------------------------------------------- */
 #define P(type)	(1ull << BPF_PROG_TYPE_##type)		/* sets of program types */
 
+/* Sets for what is no program type: a tracing program's attach type narrows its helpers ... */
+#define SPEC_P_ITER		BIT64(40)	/* TRACING that is TRACE_ITER */
+#define SPEC_P_NOT_ITER		BIT64(41)	/* TRACING that is not */
+#define SPEC_P_TRAMP		BIT64(42)	/* TRACING that is TRACE_FENTRY, TRACE_FEXIT or MODIFY_RETURN */
+/* ... and structs are also reached through pointers other than the context's. */
+#define SPEC_P_SOCK		BIT64(43)	/* a full socket */
+#define SPEC_P_SOCK_COMMON	BIT64(44)	/* any socket */
+#define SPEC_P_FLOW_KEYS	BIT64(45)
+#define SPEC_P_ALL		(BIT64(BPF_PROG_TYPE_NETFILTER + 1) - 2)	/* every program type */
+
 enum spec_ctx_kind {			/* what R1 is at entry */
-	CTX_NONE, CTX_STRUCT, CTX_RAW_ARGS, CTX_BTF_ARGS,
+	CTX_NONE, CTX_STRUCT, CTX_RAW_ARGS, CTX_BTF_ARGS, CTX_RAW_MEM,
 };
 
 struct spec_prog {
 	u32 type;			/* BPF_PROG_TYPE_* */
 	const char *name;		/* libbpf's and bpftool's: "socket_filter", "xdp" */
 	const char *ctx;		/* "xdp_md", "__sk_buff", "" */
+	enum spec_ctx_kind ctx_kind;
 	u32 ctx_size;			/* bytes visible to programs; 0: no limit known here */
 	u64 flags;			/* SPEC_PROG_* */
 	struct { s64 min, max; } ret;	/* legal R0 at exit when SPEC_PROG_RET; per attach type: see attach.def */
@@ -54,8 +65,8 @@ struct spec_attach {
 	u32 type;
 	const char *name;		/* libbpf's */
 	u64 progs;			/* program types that may name it in expected_attach_type */
-	bool ret_checked;
-	struct { s64 min, max; } ret;	/* overrides the program type's */
+	enum spec_attach_ret { ATTACH_RET_OF_PROG, ATTACH_RET_OWN, ATTACH_RET_FREE } ret_rule;
+	struct { s64 min, max; } ret;	/* ATTACH_RET_OWN: overrides the program type's */
 	struct spec_status st;
 };
 extern const struct spec_attach spec_attaches[];
@@ -70,9 +81,9 @@ enum spec_ret {				/* the kernel's bpf_return_type, by the same meaning */
 };
 enum spec_arg_base {			/* the kernel's bpf_arg_type, by the same meaning */
 	ARG_NONE, ARG_ANY, ARG_CONST_MAP, ARG_MAP_KEY, ARG_MAP_VALUE, ARG_MEM, ARG_SIZE, ARG_SIZE_OR_ZERO,
-	ARG_CTX, ARG_SPIN_LOCK, ARG_SOCK_COMMON, ARG_SOCKET, ARG_INT_PTR_UNUSED, ARG_BTF_ID, ARG_BTF_ID_SOCK_COMMON,
+	ARG_CTX, ARG_SPIN_LOCK, ARG_SOCK_COMMON, ARG_SOCKET, ARG_BTF_ID, ARG_BTF_ID_SOCK_COMMON,
 	ARG_RINGBUF_MEM, ARG_ALLOC_SIZE, ARG_PERCPU_BTF_ID, ARG_FUNC, ARG_STACK, ARG_CONST_STR, ARG_TIMER,
-	ARG_KPTR, ARG_DYNPTR, ARG_FIXED_MEM, ARG_ARENA,
+	ARG_KPTR, ARG_DYNPTR, ARG_ARENA,
 };
 #define ARG_BASE(a)		((a) & 0xff)
 #define ARG_MAYBE_NULL		BIT(8)
@@ -81,7 +92,7 @@ enum spec_arg_base {			/* the kernel's bpf_arg_type, by the same meaning */
 #define ARG_MEM_WRITE		BIT(11)
 #define ARG_OBJ_RELEASE		BIT(12)
 #define ARG_MEM_ALIGNED		BIT(13)
-#define ARG_MEM_FIXED_SIZE	BIT(14)		/* size in spec_helper.arg_size */
+#define ARG_MEM_FIXED_SIZE	BIT(14)		/* ARG_MEM with its size in spec_helper.arg_size, no size argument */
 #define ARG_DYNPTR_LOCAL	BIT(15)
 #define ARG_DYNPTR_RINGBUF	BIT(16)
 
@@ -109,9 +120,14 @@ struct spec_helper {
 #define SPEC_HELPER_TAIL_CALL	BIT(9)
 #define SPEC_HELPER_FASTCALL	BIT(10)		/* allow_fastcall */
 #define SPEC_HELPER_CPU		BIT(11)		/* the run needs its CPU's slot (run lease) */
+#define SPEC_HELPER_CAST	BIT(12)		/* returns the same socket seen otherwise: shares arg 1's reference */
 
 extern const struct spec_helper spec_helpers[];	/* indexed by id, [0] unspec */
 extern const u32 spec_nr_helpers;		/* 212 */
+/* The prototype that programs of this type see (some helpers have several); NULL if there is no such helper. Whether the
+ * type may call it at all: spec_helper_allowed(). EXT programs: ask with their target's type. */
+const struct spec_helper *spec_helper_for(s32 id, u32 prog_type, u32 attach_type);
+bool spec_helper_allowed(const struct spec_helper *h, u32 prog_type, u32 attach_type);
 
 /* ---- kfuncs: kfuncs.def ------------------------------------------------------------------------ */
 struct spec_kfunc {
@@ -129,8 +145,6 @@ struct spec_map {
 	const char *name;		/* bpftool's: "hash", "percpu_array" */
 	u32 ops;			/* SPEC_MAP_*: what user space and programs may do */
 	u32 create_flags;		/* BPF_F_* accepted by MAP_CREATE */
-	u64 helpers[4];			/* which helpers may take it: bitmap by helper id (the kernel's
-					 * check_map_func_compatibility); filled from helpers' rows */
 	u32 fields;			/* SPEC_FIELD_*: special fields allowed in values */
 	struct spec_status st;
 };
@@ -169,28 +183,37 @@ extern const u32 spec_nr_maps;
 enum spec_ctx_what {
 	CF_SCALAR, CF_PKT, CF_PKT_END, CF_PKT_META, CF_SOCK_COMMON, CF_SOCK_OR_NULL, CF_SOCK, CF_FLOW_KEYS,
 	CF_PTR_SCALAR,			/* an address that the program sees as a number */
-	CF_RDONLY_BUF, CF_RDWR_BUF, CF_MEM,
+	CF_RDONLY_BUF, CF_RDWR_BUF, CF_MEM, CF_SOCK_COMMON_OR_NULL, CF_BTF,
 };
 struct spec_ctx_field {
 	const char *ctx;		/* "xdp_md" */
 	const char *name;
 	u16 off, size;			/* as the program sees it; arrays: whole size */
 	u8 what;			/* enum spec_ctx_what */
-	u8 flags;			/* SPEC_CF_* */
+	u16 flags;			/* SPEC_CF_* */
 	u64 readers, writers;		/* program types (P() sets); 0: nobody */
-	u16 in_off, in_size;		/* in the internal struct; in_size 0: needs a conversion named by conv */
-	const char *conv;		/* special rewrite, NULL for a plain load/store of in_off/in_size */
+	u64 read_attach, write_attach;	/* only with these expected attach types (bit = type); 0: any */
+	u16 in_off, in_size;		/* in the internal struct; in_size 0: nobody fills it yet. Where in_size equals
+					 * size, a narrow load reads the same bytes of it; else the load is of in_size */
 	struct spec_status st;
 };
-#define SPEC_CF_NARROW	BIT(0)		/* narrower loads allowed */
-#define SPEC_CF_ARRAY	BIT(1)		/* element-wise access at element size */
-#define SPEC_CF_WIDE	BIT(2)		/* 8-byte access allowed across two u32 */
-#define SPEC_CF_UNPRIV	BIT(3)		/* readable without CAP_PERFMON although a kernel address */
+/* Accesses are aligned to their size. A field is read and written whole (arrays: an element), and besides: */
+#define SPEC_CF_NARROW	BIT(0)		/* narrower loads anywhere inside */
+#define SPEC_CF_ARRAY	BIT(1)		/* elements are u32 */
+#define SPEC_CF_WIDE	BIT(2)		/* 8-byte access to two elements, each pair starting at an even one */
+#define SPEC_CF_ANYSIZE	BIT(3)		/* any size, read or written, anywhere inside */
+#define SPEC_CF_FIRST	BIT(4)		/* narrow loads at the field's start only */
+#define SPEC_CF_AS_U32	BIT(5)		/* a u16 that may also be loaded as 4 bytes */
+#define SPEC_CF_MIN2	BIT(6)		/* no 1-byte loads */
+#define SPEC_CF_ARRAY8	BIT(7)		/* elements are u64 */
+#define SPEC_CF_DIRECT	BIT(8)		/* programs see the memory itself: nothing to rewrite */
 
 extern const struct spec_ctx_field spec_ctx_fields[];
 extern const u32 spec_nr_ctx_fields;
-/* The row that covers [off, off+size) of CTX, or NULL. */
-const struct spec_ctx_field *spec_ctx_find(const char *ctx, u32 off, u32 size);
+/* The row that lets a program of this type read or write [off, off+size) of its context, or NULL: invalid access. */
+const struct spec_ctx_field *spec_ctx_access(u32 prog_type, u32 attach_type, s32 off, u32 size, bool write);
+/* The same for memory behind a pointer: who is SPEC_P_SOCK, SPEC_P_SOCK_COMMON or SPEC_P_FLOW_KEYS. */
+const struct spec_ctx_field *spec_mem_access(u64 who, s32 off, u32 size, bool write);
 
 /* ---- commands: cmds.def -------------------------------------------------------------------------- */
 struct spec_cmd {
@@ -224,7 +247,9 @@ const struct spec_map *spec_map(u32 type);
 const struct spec_helper *spec_helper(s32 id);
 const struct spec_attach *spec_attach(u32 type);
 const struct spec_cmd *spec_cmd(u32 cmd);
-bool spec_map_takes_helper(u32 map_type, s32 helper);	/* both directions of compatibility */
+bool spec_map_takes_helper(u32 map_type, s32 helper);	/* may this helper be called on such a map? */
+/* Legal R0 of a program at exit: true and *min, *max if the verifier checks it (LSM and struct_ops: by their hook, not here). */
+bool spec_ret_range(u32 prog_type, u32 attach_type, s64 *min, s64 *max);
 s32 spec_kfunc_find(const char *name);			/* index, or -ENOENT */
 
 #endif
