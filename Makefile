@@ -81,14 +81,14 @@ $B/lib/libskep-preload.so: $(PRELOAD_OBJ) $(LIB_OBJ) src/preload.map
 $B/bin/skep: $(TOOL_OBJ) $(FRONT_OBJ) $B/lib/libskep.a
 	@mkdir -p $(@D)
 	$(if $V,,@echo "  LINK  $@")
-	$Q$(CC) $(WRAP) -o $@ $(TOOL_OBJ) $(FRONT_OBJ) $B/lib/libskep.a $(TOOL_LIBS) $(ALL_LDFLAGS)
+	$Q$(CC) $(WRAP) -o $@ $(TOOL_OBJ) $(FRONT_OBJ) -Wl,--start-group $B/lib/libskep.a $(TOOL_LIBS) -Wl,--end-group $(ALL_LDFLAGS)
 
 # Tests: one program per *_test.c. They may use libbpf over skep, as an embedder would.
 define test_rule
 $B/test/$(subst /,.,$(basename $1)): $1 test/lib/t.c test/lib/t.h $B/lib/libskep.a
 	@mkdir -p $$(@D)
 	$$(if $$V,,@echo "  TEST  $1")
-	$$Q$$(CC) $$(ALL_CFLAGS) -Itest/lib -MMD -MP -MF $$@.d $$(WRAP) $1 test/lib/t.c $B/lib/libskep.a $$(TOOL_LIBS) $$(ALL_LDFLAGS) -o $$@
+	$$Q$$(CC) $$(ALL_CFLAGS) -Itest/lib -MMD -MP -MF $$@.d $$(WRAP) $1 test/lib/t.c -Wl,--start-group $B/lib/libskep.a $$(TOOL_LIBS) -Wl,--end-group $$(ALL_LDFLAGS) -o $$@
 endef
 $(foreach t,$(TEST_SRC),$(eval $(call test_rule,$t)))
 TEST_BIN := $(foreach t,$(TEST_SRC),$B/test/$(subst /,.,$(basename $t)))
