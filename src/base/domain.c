@@ -13,11 +13,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/domain_int.h"
 #include "base/fault.h"
+#include "base/rawsys.h"
 #include "base/shlock.h"
 
 #define MAX_THREADS	8192
@@ -90,7 +90,7 @@ static void proc_exit(void)
 
 static bool thread_gone(u32 tid)
 {
-	return syscall(SYS_tgkill, getpid(), tid, 0) && errno == ESRCH;
+	return raw_syscall3(SYS_tgkill, getpid(), tid, 0) == -ESRCH;
 }
 
 /* An index that no other living thread of this process has. Under proc_enter(). */

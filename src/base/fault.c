@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <ucontext.h>
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "base/rawsys.h"
 
 __thread u8 fault_scope;
 
@@ -204,7 +204,7 @@ static void die_by(int sig, siginfo_t *si)
 
 	sigaction(sig, &dfl, NULL);
 	if (si->si_code <= 0)
-		syscall(SYS_tgkill, getpid(), gettid(), sig);
+		raw_syscall3(SYS_tgkill, getpid(), gettid(), sig);
 }
 
 static void chain(int sig, siginfo_t *si, void *uc)

@@ -2,20 +2,21 @@
 /* lock.c - the slow paths of locks and run leases: waiting, dead owners, no rseq.
  *
  * Nothing here sleeps in a futex: whoever holds a word may be killed at any instruction, so waiters look for
- * themselves. They spin, then yield, then sleep for 50 µs to 1 ms, asking each time whether the owner lives.
+ * themselves. They spin, then yield, then sleep for 50 to 500 µs, asking each time whether the owner lives.
  * All of it is async-signal-safe. */
 #include <linux/membarrier.h>
 #include <sched.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/domain_int.h"
+#include "base/rawsys.h"
 
 #define SPINS		64
 #define YIELDS		64
+#define CYCLE		32		/* turns from sleep to sleep */
 #define SLEEP_MIN_NS	50000
-#define SLEEP_MAX_NS	1000000
+#define SLEEP_MAX_NS	500000
 #define TRY_OTHERS_NS	2000000		/* wait so long for the own CPU's slot before trying any */
 
 struct waiter {
@@ -41,15 +42,18 @@ static void cpu_relax(void)
 #endif
 }
 
+/* First spin, then yield, then sleep; between two sleeps some spinning, else a word that is taken and given
+ * back all the time is never seen free. */
 static void wait_turn(struct waiter *w)
 {
 	struct timespec t = { 0 };
+	u32 turn = w->turns++;
 
-	if (w->turns++ < SPINS) {
+	if (turn < SPINS || (turn >= SPINS + YIELDS && turn % CYCLE)) {
 		cpu_relax();
 		return;
 	}
-	if (w->turns < SPINS + YIELDS) {
+	if (turn < SPINS + YIELDS) {
 		sched_yield();
 		return;
 	}
@@ -61,7 +65,7 @@ static void wait_turn(struct waiter *w)
 /* Worth asking the kernel whether the owner lives? Not while it is likely to be done at once. */
 static bool wait_doubts(const struct waiter *w)
 {
-	return w->turns == SPINS || (w->turns > SPINS && w->turns % 16 == 0) || w->turns > SPINS + YIELDS;
+	return w->turns >= SPINS && (w->turns - SPINS) % CYCLE == 1;
 }
 
 /* How long since the first call; starts the clock. */
@@ -111,7 +115,7 @@ int lock_take_slow(struct domain *d, struct lock *l, u64 self)
 
 static int membarrier(int cmd)
 {
-	return syscall(SYS_membarrier, cmd, 0, 0);
+	return raw_syscall3(SYS_membarrier, cmd, 0, 0);
 }
 
 /* rseq is used when libc registered it and the fence of the slow side reaches this process. */

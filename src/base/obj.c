@@ -254,7 +254,8 @@ int obj_next_id(struct obj_dir *d, enum obj_kind kind, u32 start, u32 *next)
 	if (!err)
 		err = obj_each(d->kind_fd[kind], ".", add_id, &l);
 	if (!err) {
-		qsort(l.id, l.nr, sizeof(*l.id), by_id);
+		if (l.nr)
+			qsort(l.id, l.nr, sizeof(*l.id), by_id);
 		err = -ENOENT;
 	}
 	for (u32 i = 0; i < l.nr && err == -ENOENT; i++) {

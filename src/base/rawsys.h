@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rawsys.h - system calls that go past libc's syscall(), which our own fronts interpose, and past errno. */
+#ifndef SKEP_BASE_RAWSYS_H
+#define SKEP_BASE_RAWSYS_H
+
+#include <sys/syscall.h>
+
+#include "base/def.h"
+
+/* The kernel's return: a value, or -errno. Async-signal-safe. */
+static inline long raw_syscall3(long nr, long a, long b, long c)
+{
+#ifdef __x86_64__
+	long ret;
+
+	__asm__ volatile("syscall" : "=a"(ret) : "a"(nr), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+	return ret;
+#elif defined(__aarch64__)
+	register long x8 __asm__("x8") = nr, x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b, x2 __asm__("x2") = c;
+
+	__asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
+	return x0;
+#endif
+}
+
+#endif
