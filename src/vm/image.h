@@ -47,11 +47,11 @@ enum image_reloc_kind {
 	RELOC_MAP,			/* n = index in IMG_MAPS: address of the process-local struct map */
 	RELOC_MAP_VALUE,		/* n = index, addend = offset into the value */
 	RELOC_MAP_DATA,			/* n = index: map->data */
-	RELOC_SELF,			/* addend = code offset of this image */
+	RELOC_SELF,			/* addend = offset in the code */
 	RELOC_RT,			/* n = enum image_rt: a runtime routine (tail call, ...) */
 };
 enum image_reloc_form { FORM_ABS64, FORM_REL32, FORM_ARM64_MOV4, FORM_ARM64_CALL26 };
-enum image_rt { RT_TAIL_CALL, RT_LAST };
+enum image_rt { RT_TAIL_CALL, RT_LD_ABS, RT_LAST };
 
 struct image_reloc {
 	u32 where;			/* byte offset in the code */

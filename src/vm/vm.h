@@ -21,16 +21,26 @@ struct vm_link {
 	void *(*map_value)(void *arg, u32 index, u32 off);
 	void *(*map_data)(void *arg, u32 index);
 	u32 (*map_index)(void *arg, u32 id);			/* map id in LD_IMM64 -> index in IMG_MAPS */
-	/* bpf_tail_call: the engine calls it with (ctx, map, index, &count); it returns the address to continue
-	 * at (an interp_prog or a native entry), NULL to fall through. */
+	/* bpf_tail_call: the engine calls it with (ctx, map, index, &count); it returns where to continue (an
+	 * interp_prog, or the native entry of a program's first subprogram), NULL to fall through. count: calls
+	 * so far in this run, kept by the engine over subprograms and programs; the callee counts and limits. */
 	void *(*tail_call)(void *ctx, void *map, u32 index, u32 *count);
 };
 
+/* LD_ABS and LD_IND, which the verifier leaves as they are: SIZE bytes at OFF of struct skep_sk_buff CTX in host
+ * order, -1 where the packet ends before. Negative offsets as SKF_LL_OFF and SKF_NET_OFF say. */
+s64 vm_ld_abs(const void *ctx, s32 off, u32 size);
+
+/* may_goto, which the verifier leaves as it is: each subprogram call may take this many before they jump. */
+#define VM_MAY_GOTO_BUDGET	(8u << 20)
+
 /* ---- interpreter ---- */
+/* Decodes and links. -EINVAL: not IMG_XLATED form; -ENOENT: a helper or map is not there; -ENOMEM. */
 struct interp_prog;
 int interp_link(const struct bpf_insn *xlated, u32 cnt, const struct image_subprog *subs, u32 nr_subs,
 		const struct vm_link *l, struct interp_prog **out);
 void interp_free(struct interp_prog *p);
+/* Async-signal-safe, no allocation; about 1 KiB of C stack. */
 u64 interp_run(const struct interp_prog *p, void *ctx);
 /* Call a PSEUDO_FUNC address (callbacks of helpers). */
 u64 interp_call(u64 func, u64 r1, u64 r2, u64 r3, u64 r4, u64 r5);
@@ -44,16 +54,28 @@ struct jit_code {
 	u32 *insn_to_off;		/* per xlated insn: code offset (jited line info, dumps) */
 };
 enum jit_arch { JIT_X86_64, JIT_ARM64 };
+/* What the compiler may bake in about a map: constants of its file. */
+struct jit_map {
+	u32 id;				/* as LD_IMM64 names it */
+	u32 type;			/* BPF_MAP_TYPE_*; 0: nothing is known, no specialised access */
+	u32 max_entries;
+	u32 value_stride;		/* bytes from one element to the next in map->data */
+};
 struct jit_opts {
 	enum jit_arch arch;
-	const struct image_ref *maps;	/* for relocation indices and specialised map access */
+	const struct jit_map *maps;	/* in the order of IMG_MAPS: relocations hold the index */
 	u32 nr_maps;
 };
+/* Compiles to position-independent code; fills code_off and code_size of SUBS. -EINVAL: not IMG_XLATED form,
+ * -EOPNOTSUPP: no emitter for this architecture, -E2BIG, -ENOMEM. The result is the caller's: jit_code_free().
+ * The code wants the C calling convention: u64 (*)(void *ctx) at subs[0].code_off. */
 int jit_compile(const struct bpf_insn *xlated, u32 cnt, struct image_subprog *subs, u32 nr_subs,
 		const struct jit_opts *o, struct jit_code *out);
 void jit_code_free(struct jit_code *c);
 
-/* A private, executable, relocated copy. Entry: u64 (*)(void *ctx). */
+/* A private, executable, relocated copy, never writable and executable at once. Entry: u64 (*)(void *ctx).
+ * -EINVAL: relocations outside of the code or of an unknown kind; -ENOENT: one names nothing; -EPERM or -EACCES: no
+ * executable memory to be had; -ENOMEM. */
 struct code;
 int code_link(const u8 *code, u32 size, const struct image_reloc *r, u32 nr, const struct vm_link *l,
 	      struct code **out);
