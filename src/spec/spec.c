@@ -20,6 +20,7 @@
 #define NET_ADMIN	SPEC_PROG_NET_ADMIN
 #define PERFMON		SPEC_PROG_PERFMON
 #define UNPRIV		SPEC_PROG_UNPRIV
+#define ATTACH		SPEC_PROG_ATTACH
 #define PROG(t, n, c, kind, csize, fl, rmin, rmax, on, status)				\
 	[BPF_PROG_TYPE_##t] = { .type = BPF_PROG_TYPE_##t, .name = #n, .ctx = c,	\
 		.ctx_kind = CTX_##kind, .ctx_size = csize, .flags = fl,			\
@@ -37,10 +38,12 @@ const u32 spec_nr_progs = ARRAY_SIZE(spec_progs);
 #undef NET_ADMIN
 #undef PERFMON
 #undef UNPRIV
+#undef ATTACH
 
 /* ---- attach types ---- */
 #define RET(lo, hi)	.ret_rule = ATTACH_RET_OWN, .ret = { lo, hi }
 #define NORET		.ret_rule = ATTACH_RET_FREE
+#define DEFAULT		.is_default = true
 #define ATTACH(t, n, p, status, ...)							\
 	[BPF_##t] = { .type = BPF_##t, .name = #n, .progs = p, .st = status, __VA_ARGS__ },
 const struct spec_attach spec_attaches[] = {
@@ -49,6 +52,7 @@ const struct spec_attach spec_attaches[] = {
 const u32 spec_nr_attaches = ARRAY_SIZE(spec_attaches);
 #undef RET
 #undef NORET
+#undef DEFAULT
 
 /* ---- map types ---- */
 #define M(op)	op = SPEC_MAP_##op
@@ -179,6 +183,25 @@ s32 spec_kfunc_find(const char *name)
 	return -ENOENT;
 }
 
+s64 spec_attach_at_load(u32 prog_type, u32 attach_type)
+{
+	const struct spec_prog *p = spec_prog(prog_type);
+	bool any = false;
+
+	if (!p)
+		return -EINVAL;
+	if (!(p->flags & SPEC_PROG_ATTACH))
+		return attach_type;
+	for (u32 a = 0; a < spec_nr_attaches; a++) {
+		if (!(spec_attaches[a].progs & BIT64(prog_type)))
+			continue;
+		if (a == attach_type || (!attach_type && spec_attaches[a].is_default))
+			return a;
+		any = true;
+	}
+	return any || attach_type ? -EINVAL : 0;
+}
+
 bool spec_ret_range(u32 prog_type, u32 attach_type, s64 *min, s64 *max)
 {
 	const struct spec_prog *p = spec_prog(prog_type);
@@ -206,7 +229,7 @@ static bool fits(const struct spec_ctx_field *f, u32 off, u32 size, bool write)
 		return rel + size <= f->size;
 	if (size == elem && rel % elem == 0)
 		return true;
-	if ((f->flags & SPEC_CF_WIDE) && size == 2 * elem && rel % size == 0)
+	if ((f->flags & SPEC_CF_WIDE) && size == 2 * elem && rel + size <= f->size)
 		return true;
 	if (write)
 		return false;
@@ -244,7 +267,7 @@ const struct spec_ctx_field *spec_ctx_access(u32 prog_type, u32 attach_type, s32
 
 	if (!p || attach_type >= 64)
 		return NULL;
-	return find(p->ctx, BIT64(prog_type), BIT64(attach_type), off, size, write);
+	return find(*p->ctx ? p->ctx : p->name, BIT64(prog_type), BIT64(attach_type), off, size, write);
 }
 
 const struct spec_ctx_field *spec_mem_access(u64 who, s32 off, u32 size, bool write)

@@ -55,6 +55,8 @@ struct spec_prog {
 #define SPEC_PROG_SLEEPABLE	BIT64(5)	/* BPF_F_SLEEPABLE allowed */
 #define SPEC_PROG_NET_ADMIN	BIT64(6)	/* needs CAP_NET_ADMIN */
 #define SPEC_PROG_PERFMON	BIT64(7)	/* needs CAP_PERFMON */
+#define SPEC_PROG_ATTACH	BIT64(9)	/* expected_attach_type must be one of attach.def's for the type, or 0
+						 * if the type has none or a default */
 #define SPEC_PROG_UNPRIV	BIT64(8)	/* allowed without CAP_BPF where unprivileged BPF is on */
 
 extern const struct spec_prog spec_progs[];	/* indexed by type */
@@ -64,9 +66,10 @@ extern const u32 spec_nr_progs;
 struct spec_attach {
 	u32 type;
 	const char *name;		/* libbpf's */
-	u64 progs;			/* program types that may name it in expected_attach_type */
+	u64 progs;			/* program types whose programs it is for */
 	enum spec_attach_ret { ATTACH_RET_OF_PROG, ATTACH_RET_OWN, ATTACH_RET_FREE } ret_rule;
 	struct { s64 min, max; } ret;	/* ATTACH_RET_OWN: overrides the program type's */
+	bool is_default;		/* what 0 means for these program types */
 	struct spec_status st;
 };
 extern const struct spec_attach spec_attaches[];
@@ -183,7 +186,7 @@ extern const u32 spec_nr_maps;
 enum spec_ctx_what {
 	CF_SCALAR, CF_PKT, CF_PKT_END, CF_PKT_META, CF_SOCK_COMMON, CF_SOCK_OR_NULL, CF_SOCK, CF_FLOW_KEYS,
 	CF_PTR_SCALAR,			/* an address that the program sees as a number */
-	CF_RDONLY_BUF, CF_RDWR_BUF, CF_MEM, CF_SOCK_COMMON_OR_NULL, CF_BTF,
+	CF_RDONLY_BUF, CF_RDWR_BUF, CF_MEM, CF_SOCK_COMMON_OR_NULL, CF_BTF, CF_TP_BUFFER,
 };
 struct spec_ctx_field {
 	const char *ctx;		/* "xdp_md" */
@@ -200,7 +203,7 @@ struct spec_ctx_field {
 /* Accesses are aligned to their size. A field is read and written whole (arrays: an element), and besides: */
 #define SPEC_CF_NARROW	BIT(0)		/* narrower loads anywhere inside */
 #define SPEC_CF_ARRAY	BIT(1)		/* elements are u32 */
-#define SPEC_CF_WIDE	BIT(2)		/* 8-byte access to two elements, each pair starting at an even one */
+#define SPEC_CF_WIDE	BIT(2)		/* 8-byte access to two elements */
 #define SPEC_CF_ANYSIZE	BIT(3)		/* any size, read or written, anywhere inside */
 #define SPEC_CF_FIRST	BIT(4)		/* narrow loads at the field's start only */
 #define SPEC_CF_AS_U32	BIT(5)		/* a u16 that may also be loaded as 4 bytes */
@@ -248,6 +251,8 @@ const struct spec_helper *spec_helper(s32 id);
 const struct spec_attach *spec_attach(u32 type);
 const struct spec_cmd *spec_cmd(u32 cmd);
 bool spec_map_takes_helper(u32 map_type, s32 helper);	/* may this helper be called on such a map? */
+/* expected_attach_type of PROG_LOAD: what it means for the type, or -EINVAL. (64 and above pass where Linux looks not.) */
+s64 spec_attach_at_load(u32 prog_type, u32 attach_type);
 /* Legal R0 of a program at exit: true and *min, *max if the verifier checks it (LSM and struct_ops: by their hook, not here). */
 bool spec_ret_range(u32 prog_type, u32 attach_type, s64 *min, s64 *max);
 s32 spec_kfunc_find(const char *name);			/* index, or -ENOENT */
