@@ -13,11 +13,13 @@ struct btf {
 	u8 *data;			/* own copy */
 	u32 size;
 	struct btf_header hdr;		/* checked copy */
-	const struct btf_type **types;	/* [0..nr), [0] = void */
+	const struct btf_type **types;	/* [0..nr): type start_id + i; without a base [0] is void */
 	u32 nr;
 	const char *strs;
 	const struct btf *base;		/* split BTF: ids below start_id live there; NULL otherwise */
-	u32 start_id, start_str;
+	u32 start_id, start_str;	/* both 0 without a base */
+	void *mem;			/* private: what data lies in */
+	u32 *res_ids, *res_sizes;	/* private: per type, what it resolves to, and an array's size */
 };
 
 /* Validate and index (copies DATA). The kernel's errno for each defect (-EINVAL, -E2BIG, ...); the
@@ -25,6 +27,7 @@ struct btf {
 int btf_parse(const void *data, u32 size, const struct btf *base, struct sbuf *log, struct btf **out);
 void btf_free(struct btf *b);
 
+u32 btf_nr(const struct btf *b);					/* number of ids, base and void included */
 const struct btf_type *btf_type(const struct btf *b, u32 id);		/* NULL if out of range */
 const char *btf_str(const struct btf *b, u32 off);			/* never NULL */
 const struct btf_type *btf_skip_mods(const struct btf *b, u32 *id);	/* through typedef, const, ... */
