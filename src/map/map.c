@@ -14,14 +14,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/fault.h"
 #include "map/priv.h"
 
 static const struct map_ops *const map_types[] = {
 	[BPF_MAP_TYPE_HASH]		= &hash_ops,
 	[BPF_MAP_TYPE_ARRAY]		= &array_ops,
+	[BPF_MAP_TYPE_PROG_ARRAY]	= &prog_array_ops,
+	[BPF_MAP_TYPE_PERF_EVENT_ARRAY]	= &perf_event_array_ops,
 	[BPF_MAP_TYPE_PERCPU_HASH]	= &percpu_hash_ops,
 	[BPF_MAP_TYPE_PERCPU_ARRAY]	= &percpu_array_ops,
+	[BPF_MAP_TYPE_ARRAY_OF_MAPS]	= &array_of_maps_ops,
+	[BPF_MAP_TYPE_RINGBUF]		= &ringbuf_ops,
 };
 
 const struct map_ops *map_ops_of(u32 type)
@@ -63,7 +66,6 @@ static void detach(struct map *m)
 		m->ops->detach(m);
 	if (m->running && m->running != m->obj)
 		obj_unmap(m->running);
-	fault_unwatch(m->obj->base);
 	obj_unmap(m->obj);
 	free(m);
 }
@@ -111,9 +113,7 @@ static int attach(struct obj *o, bool fresh, struct map **out)
 	m->priv_shm = o->base + o->client_size;
 	memcpy(m->geo, meta.geometry, sizeof(m->geo));
 	m->refs = 1;
-	err = fault_watch(o->base, o->size, &m->damaged);
-	if (err)
-		goto free_map;
+	err = 0;
 	if (fresh && m->ops->init) {
 		err = m->ops->init(m);
 		memcpy(shared_meta(o)->geometry, m->geo, sizeof(m->geo));
@@ -121,13 +121,9 @@ static int attach(struct obj *o, bool fresh, struct map **out)
 	if (!err && m->ops->attach)
 		err = m->ops->attach(m);
 	if (err)
-		goto unwatch;
-	*out = m;
-	return 0;
-unwatch:
-	fault_unwatch(o->base);
-free_map:
-	free(m);
+		free(m);
+	else
+		*out = m;
 	return err;
 }
 
@@ -141,6 +137,7 @@ static struct {
 	pthread_mutex_t lock;
 	struct map *bucket[TABLE_SIZE];
 	u64 tick;
+	struct map_ref *later;
 } table = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static void table_lock(void)
@@ -148,15 +145,52 @@ static void table_lock(void)
 	pthread_mutex_lock(&table.lock);
 }
 
-static void table_unlock(void)
+static void unlock_only(void)
 {
 	pthread_mutex_unlock(&table.lock);
+}
+
+void map_put_later(struct map_ref *r)
+{
+	r->next = table.later;
+	table.later = r;
+}
+
+static void table_unlock(void)
+{
+	struct map_ref *r = table.later, *next;
+
+	table.later = NULL;
+	unlock_only();
+	for (; r; r = next) {
+		next = r->next;
+		map_put(r->m);
+		free(r);
+	}
+}
+
+/* base/ found that the last user reference and pin of a map went while programs keep it. */
+static void on_user_gone(struct obj_dir *d, enum obj_kind kind, u32 id)
+{
+	struct map *m;
+	int fd;
+
+	fd = kind == OBJ_MAP ? obj_open_id(d, OBJ_MAP, id, O_RDWR) : -1;
+	if (fd < 0)
+		return;
+	if (!map_open_fd(d, fd, &m)) {
+		if (m->ops->user_gone)
+			m->ops->user_gone(m);
+		map_put(m);
+	}
+	close(fd);
 }
 
 /* A fork must not copy the lock as somebody else's. */
 static void __attribute__((constructor)) table_init(void)
 {
-	pthread_atfork(table_lock, table_unlock, table_unlock);
+	pthread_atfork(table_lock, unlock_only, unlock_only);
+	obj_on_user_gone = on_user_gone;
 }
 
 static u32 slot_of(dev_t dev, ino_t ino)
@@ -272,7 +306,7 @@ void map_put(struct map *m)
 
 static int healthy(const struct map *m, u64 size)
 {
-	return READ_ONCE(m->damaged) || size < m->obj->size ? -EUCLEAN : 0;
+	return obj_check_size(m->obj) || size < m->obj->size ? -EUCLEAN : 0;
 }
 
 static int open_slow(struct obj_dir *d, int fd, struct map **out)
@@ -327,7 +361,7 @@ static struct map *find_id(const struct obj_dir *d, u32 id, u64 gen)
 {
 	for (u32 i = 0; i < TABLE_SIZE; i++)
 		for (struct map *m = table.bucket[i]; m; m = m->next)
-			if (m->obj->dir == d && m->id == id && (!gen || m->obj->gen == gen) &&
+			if (m->obj->dir == d && m->id == id && m->obj->gen == gen &&
 			    READ_ONCE(m->obj->hdr->state) != OBJ_DEAD)
 				return m;
 	return NULL;
@@ -410,6 +444,8 @@ static int create(struct obj_dir *d, const struct map_attr *a, const struct map_
 	if (err)
 		return err == -ENOSPC ? -ENOMEM : err;
 	racy_copy(shared_meta(o), meta, sizeof(*meta));
+	if (map_ops_of(a->type)->user_gone)
+		o->hdr->flags |= OBJ_F_URELEASE;
 	err = a->btf_id ? obj_ref(d, OBJ_MAP, o->id, "btf", OBJ_BTF, a->btf_id) : 0;
 	if (!err)
 		err = attach(o, true, out);
@@ -419,7 +455,6 @@ static int create(struct obj_dir *d, const struct map_attr *a, const struct map_
 	}
 	err = obj_publish(o);
 	if (err) {
-		fault_unwatch(o->base);
 		if ((*out)->ops->detach)
 			(*out)->ops->detach(*out);
 		free(*out);

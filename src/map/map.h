@@ -54,7 +54,6 @@ struct map {
 	u32 ncpus;
 	u8 *data;			/* client area (array values, ring pages) */
 	u8 *priv_shm;			/* private area of the file */
-	u32 damaged;			/* set by base/fault.h: the file was cut short; atomic */
 	u64 geo[16];			/* checked copy of map_meta.geometry */
 	/* table of open maps */
 	u32 refs;			/* atomic */
@@ -118,7 +117,7 @@ const struct map_ops *map_ops_of(u32 type);
  * is needed. A file that was cut short or overwritten is -EUCLEAN, here and in every command. Thread safe. */
 int map_create(struct obj_dir *d, const struct map_attr *a, struct map **out, int *fd);
 int map_open_fd(struct obj_dir *d, int fd, struct map **out);		/* -EBADF, -EINVAL: no map of D */
-/* For programs: takes a RUN reference, held until the last map_put(). GEN 0: any generation. */
+/* For programs: takes a RUN reference, held until the last map_put(). */
 int map_open_id(struct obj_dir *d, u32 id, u64 gen, struct map **out);
 void map_get(struct map *m);
 void map_put(struct map *m);		/* not from hooks when it may be a program's last */
@@ -156,7 +155,7 @@ void *map_ring_reserve(struct map *m, u64 size, u64 flags);
 void map_ring_submit(void *rec, u64 flags, bool discard);
 long map_ring_output(struct map *m, const void *data, u64 size, u64 flags);
 u64 map_ring_query(struct map *m, u64 flags);
-/* A consumer waits on the FIFO $DIR/wake/<id>, opened by this call (O_RDWR|O_NONBLOCK|O_CLOEXEC); producers write
+/* A consumer waits on the FIFO $DIR/ref/m<id>/wake, opened by this call (O_RDWR|O_NONBLOCK|O_CLOEXEC); producers write
  * one byte when the kernel would wake its epoll waiters. */
 int map_ring_wake_fd(struct map *m);
 bool map_ring_readable(struct map *m);

@@ -108,6 +108,13 @@ static inline void cpu_relax(void)
 #endif
 }
 
+/* A reference that a type's detach() gives up: it runs under the table's lock, so the put is done behind it. Takes R. */
+struct map_ref {
+	struct map_ref *next;
+	struct map *m;
+};
+void map_put_later(struct map_ref *r);
+
 /* Checks that several types share: 0 or -errno. */
 int map_plan_numa(const struct map_attr *a);
 

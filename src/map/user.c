@@ -8,13 +8,13 @@
 
 static int healthy(const struct map *m)
 {
-	return READ_ONCE(m->damaged) ? -EUCLEAN : 0;
+	return obj_check_size(m->obj);
 }
 
 /* The answer of an operation that ran into a file cut short meanwhile is worth nothing. */
 static int done(const struct map *m, int err)
 {
-	return READ_ONCE(m->damaged) ? -EUCLEAN : err;
+	return obj_check_size(m->obj) ? -EUCLEAN : err;
 }
 
 /* No value has a bpf_spin_lock yet, so BPF_F_LOCK is refused whatever the type. */
@@ -229,7 +229,7 @@ static int write_keys(struct batch *x, bool update)
 	return err;
 }
 
-/* Which of the four a type has is the kernel's choice: hash types all, arrays lookup and update. */
+/* Which of the four a type has is the kernel's choice: hash types all, arrays (of maps too) lookup and update. */
 static bool has_batch(const struct map *m, u32 cmd)
 {
 	const struct spec_map *s = spec_map(m->attr.type);
@@ -241,7 +241,7 @@ static bool has_batch(const struct map *m, u32 cmd)
 	case BPF_MAP_UPDATE_BATCH:
 		return true;
 	case BPF_MAP_DELETE_BATCH:
-		return s->ops & SPEC_MAP_DELETE;
+		return m->ops->bucket || (s->ops & (SPEC_MAP_DELETE | SPEC_MAP_OF_MAPS)) == SPEC_MAP_DELETE;
 	case BPF_MAP_LOOKUP_AND_DELETE_BATCH:
 		return m->ops->bucket;
 	}
