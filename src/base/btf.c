@@ -38,6 +38,11 @@ const char *btf_str(const struct btf *b, u32 off)
 	return s ? s : "";
 }
 
+bool btf_str_exists(const struct btf *b, u32 off)
+{
+	return str_at(b, off);
+}
+
 const struct btf_type *btf_skip_mods(const struct btf *b, u32 *id)
 {
 	const struct btf_type *t = btf_type(b, *id);

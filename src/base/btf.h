@@ -30,6 +30,7 @@ void btf_free(struct btf *b);
 u32 btf_nr(const struct btf *b);					/* number of ids, base and void included */
 const struct btf_type *btf_type(const struct btf *b, u32 id);		/* NULL if out of range */
 const char *btf_str(const struct btf *b, u32 off);			/* never NULL */
+bool btf_str_exists(const struct btf *b, u32 off);
 const struct btf_type *btf_skip_mods(const struct btf *b, u32 *id);	/* through typedef, const, ... */
 s64 btf_size(const struct btf *b, u32 id);				/* bytes, or -EINVAL */
 s32 btf_find(const struct btf *b, const char *name, u32 kind);		/* id, or -ENOENT */
