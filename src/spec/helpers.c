@@ -24,7 +24,7 @@ enum {
 	ACQUIRE = SPEC_HELPER_ACQUIRE, CAST = SPEC_HELPER_CAST, SLEEPS = SPEC_HELPER_SLEEPS,
 	CB = SPEC_HELPER_CALLBACK, ASYNC = SPEC_HELPER_ASYNC_CB, TAIL = SPEC_HELPER_TAIL_CALL,
 	FAST = SPEC_HELPER_FASTCALL, CPU = SPEC_HELPER_CPU, CAP_BPF = SPEC_HELPER_BPF_CAP,
-	PERFMON = SPEC_HELPER_PERFMON,
+	PERFMON = SPEC_HELPER_PERFMON, TARGET = SPEC_HELPER_TARGET,
 };
 
 /* Five elements from a tuple of up to five, filled up with zeros. */
@@ -35,6 +35,7 @@ enum {
 #define BYTES(x)			((x) >> 24)
 #define BTF(n, type)			.btf[n] = type,
 #define FIXUP(f)			.fixup = #f,
+#define NOT(p, a)			.not_progs = p, .not_attaches = a,
 #define ROW(n, nm, r, args, p, fl, status, ...)						\
 	{ .id = n, .name = #nm, .ret = RET_##r, .arg = FIVE(KIND, UNPAREN args),	\
 	  .arg_size = FIVE(BYTES, UNPAREN args), .progs = p, .flags = fl, .st = status, __VA_ARGS__ },
@@ -70,6 +71,8 @@ bool spec_helper_allowed(const struct spec_helper *h, u32 prog_type, u32 attach_
 		    attach_type == BPF_MODIFY_RETURN)
 			may |= SPEC_P_TRAMP;
 	}
+	if ((h->not_progs & BIT64(prog_type)) && attach_type < 64 && (h->not_attaches & BIT64(attach_type)))
+		return false;
 	return h->progs & may;
 }
 

@@ -107,6 +107,7 @@ struct spec_helper {
 	u16 arg_size[5];		/* ARG_MEM_FIXED_SIZE */
 	const char *btf[6];		/* BTF type names: [0] of the return value, [1..5] of arguments; NULL if none */
 	u64 progs;			/* program types that may call it (P() sets) */
+	u64 not_progs, not_attaches;	/* not those types with those expected attach types */
 	u32 flags;			/* SPEC_HELPER_* */
 	const char *fixup;		/* the verifier's fixup_<name>, NULL if none */
 	struct spec_status st;
@@ -123,6 +124,8 @@ struct spec_helper {
 #define SPEC_HELPER_TAIL_CALL	BIT(9)
 #define SPEC_HELPER_FASTCALL	BIT(10)		/* allow_fastcall */
 #define SPEC_HELPER_CPU		BIT(11)		/* the run needs its CPU's slot (run lease) */
+#define SPEC_HELPER_TARGET	BIT(13)		/* only in programs attached to what a list names: else
+						 * "helper call is not allowed in probe" */
 #define SPEC_HELPER_CAST	BIT(12)		/* returns the same socket seen otherwise: shares arg 1's reference */
 
 extern const struct spec_helper spec_helpers[];	/* indexed by id, [0] unspec */
