@@ -10,9 +10,6 @@
 #include "vm/vm.h"
 
 
-/* Until the helper table is linked. */
-#pragma weak spec_helper
-
 static const char *const size_text[4] = { "u32", "u16", "u8", "u64" };
 static const char *const sx_text[4] = { "s32", "s16", "s8", "BUG" };
 
@@ -178,7 +175,7 @@ static void call(struct sbuf *out, const struct bpf_insn *in, const struct disas
 	} else if (in->src_reg == BPF_PSEUDO_KFUNC_CALL) {
 		sbuf_printf(out, "call kernel-function#%d", in->imm);
 	} else {
-		h = spec_helper ? spec_helper(in->imm) : NULL;
+		h = spec_helper(in->imm);
 		sbuf_printf(out, "call %s%s#%d", h ? "bpf_" : "", h ? h->name : "unknown", in->imm);
 	}
 }

@@ -5,7 +5,7 @@
 #define SKEP_VM_INSN_H
 
 #include "base/def.h"
-#include "spec/uapi.h"
+#include "spec/spec.h"
 
 #define INSN_LDIMM64		0x18
 #define INSN_MAX		1000000		/* instructions of a program after rewriting; the kernel's */
@@ -46,10 +46,15 @@ static inline bool insn_is_ja(u8 code)
 	return code == (BPF_JMP | BPF_JA) || code == (BPF_JMP32 | BPF_JA);
 }
 
-/* bpf_tail_call() is a helper to the verifier but a jump to the engines. */
+/* A helper to the verifier but a jump to the engines (helpers.def's TAIL_CALL flag). */
 static inline bool insn_is_tail_call(const struct bpf_insn *in)
 {
-	return in->code == (BPF_JMP | BPF_CALL) && !in->src_reg && in->imm == BPF_FUNC_tail_call;
+	const struct spec_helper *h;
+
+	if (in->code != (BPF_JMP | BPF_CALL) || in->src_reg)
+		return false;
+	h = spec_helper(in->imm);
+	return h && h->flags & SPEC_HELPER_TAIL_CALL;
 }
 
 /* Index of the instruction that the branch at I goes to; may lie outside of the program. */

@@ -493,7 +493,7 @@ static void asm_resolve(struct asm_state *s)
 }
 
 /* Number of instructions, or -1 and *err. */
-static int asm_text(const char *text, struct bpf_insn *out, int max, const char **err)
+static __attribute__((unused)) int asm_text(const char *text, struct bpf_insn *out, int max, const char **err)
 {
 	struct asm_state s = { .out = out, .max = max };
 

@@ -108,7 +108,7 @@ static const struct jit_map test_map = {
 };
 static const struct jit_opts test_opts = { .arch = JIT_X86_64, .maps = &test_map, .nr_maps = 1 };
 
-static void engines_init(void)
+static __attribute__((unused)) void engines_init(void)
 {
 	for (u32 i = 0; i < sizeof(packet); i++)
 		packet[i] = i < PKT_LINK ? i : (u8)(i - PKT_LINK);
@@ -170,7 +170,7 @@ static void find_subs(struct prog_text *p)
 	}
 }
 
-static int run_interp(const struct prog_text *p, u64 *r0)
+static __attribute__((unused)) int run_interp(const struct prog_text *p, u64 *r0)
 {
 	struct interp_prog *ip;
 	int err = interp_link(p->in, p->cnt, p->subs, p->nr_subs, &test_link, &ip);
@@ -183,7 +183,7 @@ static int run_interp(const struct prog_text *p, u64 *r0)
 	return 0;
 }
 
-static int run_jit(struct prog_text *p, u64 *r0)
+static __attribute__((unused)) int run_jit(struct prog_text *p, u64 *r0)
 {
 	struct jit_code jc;
 	struct code *c;
@@ -259,7 +259,7 @@ static int kernel_run_fd(int fd, u32 *ret)
 }
 
 /* TOP: the program is the main one, and r0 has 32 bits. Else it becomes a subprogram, and all 64 bits are seen. */
-static int run_kernel(const struct prog_text *p, bool top, u64 *r0)
+static __attribute__((unused)) int run_kernel(const struct prog_text *p, bool top, u64 *r0)
 {
 	static struct bpf_insn in[PROG_MAX + 8];
 	u32 n = 0, ret = 0;
