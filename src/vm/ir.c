@@ -311,7 +311,7 @@ static bool alu64_zext(const struct state *s, const struct bpf_insn *in)
 	case BPF_XOR:
 		return a && b;
 	case BPF_RSH:
-		return a || (k && in->imm >= 32);
+		return a || (k && (in->imm & 63) >= 32);
 	case BPF_DIV:
 	case BPF_MOD:
 		return !in->off && a;
