@@ -104,6 +104,13 @@ int obj_ref(struct obj_dir *d, enum obj_kind okind, u32 oid, const char *name, e
 	if (fd < 0)
 		return fd;
 	had = !link_target(fd, name, &old_kind, &old);
+	if (!had) {			/* a free name needs no second one, which a kill would leave behind */
+		err = link_live(d, tkind, tid, fd, name);
+		if (err != -EEXIST) {
+			close(fd);
+			return err;
+		}
+	}
 	snprintf(tmp, sizeof(tmp), ".%s.%d", name, gettid());
 	unlinkat(fd, tmp, 0);		/* of a killed thread with our number */
 	err = link_live(d, tkind, tid, fd, tmp);

@@ -125,7 +125,7 @@ static int store_slot(struct map *m, u32 index, u32 id, u64 gen)
 	WRITE_ONCE(s->old_id, old);
 	WRITE_ONCE(s->new_id, id);
 	STORE_RELEASE(s->busy, 1);
-	if (id) {
+	if (id && READ_ONCE(slot->word) != word_of(id, gen)) {
 		ref_name(name, index, id);
 		err = obj_ref(m->obj->dir, OBJ_MAP, m->id, name, kind_of(m), id);
 	}
