@@ -86,4 +86,81 @@ __attribute__((unused)) static s32 legal_r0(const struct spec_prog *p, u32 attac
 	return (s32)min;
 }
 
+/* ---- programs that call a helper ---- */
+#define MAX_INSNS 64
+
+struct call {
+	struct bpf_insn insn[MAX_INSNS];
+	u32 cnt;
+};
+
+__attribute__((unused)) static void put(struct call *c, struct bpf_insn i)
+{
+	if (c->cnt < MAX_INSNS)
+		c->insn[c->cnt++] = i;
+}
+
+__attribute__((unused)) static void put_mov(struct call *c, u8 dst, u8 src)
+{
+	put(c, (struct bpf_insn){ .code = 0xbf, .dst_reg = dst, .src_reg = src });
+}
+
+__attribute__((unused)) static void put_stack(struct call *c, u8 dst, s32 off)
+{
+	put_mov(c, dst, 10);
+	put(c, (struct bpf_insn){ .code = 0x07, .dst_reg = dst, .imm = off });
+}
+
+__attribute__((unused)) static void put_imm64(struct call *c, u8 dst, u8 src, s32 lo, s32 hi)
+{
+	put(c, (struct bpf_insn){ .code = 0x18, .dst_reg = dst, .src_reg = src, .imm = lo });
+	put(c, (struct bpf_insn){ .imm = hi });
+}
+
+__attribute__((unused)) static int kernel_map(u32 type, u32 key, u32 value, u32 max, u32 flags)
+{
+	union skep_attr a = { .map_type = type, .key_size = key, .value_size = value, .max_entries = max,
+			      .map_flags = flags };
+
+	return (int)t_kernel_bpf_call(BPF_MAP_CREATE, &a, sizeof(a));
+}
+
+/* A right value for the helper's argument N in its register; false: cannot be made here. */
+__attribute__((unused)) static bool put_right(struct call *c, const struct spec_helper *h, u32 n, int map_fd)
+{
+	u8 reg = (u8)(n + 1);
+
+	switch (ARG_BASE(h->arg[n])) {
+	case ARG_ANY:
+		put(c, mov(reg, 0));
+		return true;
+	case ARG_CTX:
+		put_mov(c, reg, 6);
+		return true;
+	case ARG_CONST_MAP:
+		put_imm64(c, reg, BPF_PSEUDO_MAP_FD, map_fd, 0);
+		return true;
+	case ARG_MAP_KEY:
+	case ARG_MAP_VALUE:
+	case ARG_MEM:
+	case ARG_STACK:
+		put_stack(c, reg, -64);
+		return true;
+	case ARG_SIZE:
+	case ARG_SIZE_OR_ZERO:
+	case ARG_ALLOC_SIZE:
+		put(c, mov(reg, 8));
+		return true;
+	}
+	return false;
+}
+
+__attribute__((unused)) static void begin(struct call *c)
+{
+	c->cnt = 0;
+	put_mov(c, 6, 1);
+	for (s32 off = -64; off < 0; off += 8)
+		put(c, (struct bpf_insn){ .code = 0x7a, .dst_reg = 10, .off = (s16)off });
+}
+
 #endif
