@@ -23,7 +23,6 @@ struct prog {
 	bool needs_cpu;
 	u32 id;
 	u32 refs;
-	u32 damaged;			/* set by base/fault.h: the file was cut short */
 };
 
 /* The thread's current run; helpers find it by run_self(). Nested runs (signals) chain. */
@@ -35,6 +34,7 @@ struct run {
 	u32 cpu;			/* leased slot; 0 when the program needs none */
 	bool leased, lease_nested;
 	u8 depth;
+	u8 fault;			/* fault_exit() wants it */
 	u64 cookie;
 	u64 scratch[4];			/* of helpers that must hand out memory (LD_ABS, ...) */
 };
