@@ -51,6 +51,20 @@ void vfy_scalar_srange(struct vfy_scalar *s, s64 smin, s64 smax)
 #define RAISE(min, v)	((min) = MAX((min), (__typeof__(min))(v)))
 #define LOWER(max, v)	((max) = MIN((max), (__typeof__(max))(v)))
 
+/* var and the unsigned range may have only one number in common. */
+static void single_member(struct vfy_scalar *s)
+{
+	u64 next = tnum_next(s->var, s->umin);
+
+	if (tnum_has(s->var, s->umin)) {
+		if (next > s->umax)
+			vfy_scalar_const(s, s->umin);
+	} else if (next == (s->var.value | s->var.mask) ||
+		   (next <= s->umax && tnum_next(s->var, next) > s->umax)) {
+		vfy_scalar_const(s, next);
+	}
+}
+
 static void bounds_from_var(struct vfy_scalar *s)
 {
 	struct tnum l = tnum_low(s->var), v = s->var;
@@ -64,6 +78,7 @@ static void bounds_from_var(struct vfy_scalar *s)
 	LOWER(s->smax, v.value | (v.mask & INT64_MAX));
 	RAISE(s->umin, v.value);
 	LOWER(s->umax, v.value | v.mask);
+	single_member(s);
 }
 
 /* [LO, HI] is a range of 64-bit values: what follows for the low halves. */
@@ -87,6 +102,8 @@ static void low_from_range(struct vfy_scalar *s, u64 lo, u64 hi, bool is_signed)
 	}
 }
 
+/* As unsigned numbers a signed range through -1 and 0 is [0, smax] and [smin, max]; when the unsigned range touches only one
+ * of these, both shrink to it: the last two cases of deduce32() and deduce64(). */
 static void deduce32(struct vfy_scalar *s)
 {
 	low_from_range(s, s->umin, s->umax, false);
@@ -98,19 +115,12 @@ static void deduce32(struct vfy_scalar *s)
 	if ((u32)s->s32_min <= (u32)s->s32_max) {
 		RAISE(s->u32_min, s->s32_min);
 		LOWER(s->u32_max, s->s32_max);
-	}
-}
-
-/* As unsigned numbers a signed range through -1 and 0 is [0, smax] and [smin, max]; when the unsigned range touches only one
- * of these, both shrink to it. */
-static void deduce_across_zero(struct vfy_scalar *s)
-{
-	if (s->umax < (u64)s->smin) {
-		s->smin = (s64)s->umin;
-		LOWER(s->umax, s->smax);
-	} else if (s->umin > (u64)s->smax) {
-		s->smax = (s64)s->umax;
-		RAISE(s->umin, s->smin);
+	} else if (s->u32_max < (u32)s->s32_min) {
+		s->s32_min = (s32)s->u32_min;
+		LOWER(s->u32_max, s->s32_max);
+	} else if (s->u32_min > (u32)s->s32_max) {
+		s->s32_max = (s32)s->u32_max;
+		RAISE(s->u32_min, s->s32_min);
 	}
 }
 
@@ -123,8 +133,12 @@ static void deduce64(struct vfy_scalar *s)
 	if ((u64)s->smin <= (u64)s->smax) {
 		RAISE(s->umin, s->smin);
 		LOWER(s->umax, s->smax);
-	} else {
-		deduce_across_zero(s);
+	} else if (s->umax < (u64)s->smin) {
+		s->smin = (s64)s->umin;
+		LOWER(s->umax, s->smax);
+	} else if (s->umin > (u64)s->smax) {
+		s->smax = (s64)s->umax;
+		RAISE(s->umin, s->smin);
 	}
 }
 

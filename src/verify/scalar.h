@@ -53,6 +53,11 @@ void vfy_scalar_sext32(struct vfy_scalar *s, u32 bytes);/* 1, 2 to 32 bits, then
  * dst = dst OP src. CODE is the opcode byte (class ALU or ALU64; BPF_K/BPF_X does not matter: give immediates as constants,
  * sign-extended for ALU64), OFF the offset field (sdiv, smod, movsx). BPF_MOV takes src. Unary ones ignore src. */
 void vfy_scalar_alu(u8 code, s16 off, struct vfy_scalar *dst, const struct vfy_scalar *src);
+/* Linux 6.18 splits the state in front of "dst &= const" and "dst |= const" when dst is known to be one of -1 and 0 (a sign that
+ * was spread by an arithmetic shift), in both halves or in the low one: with 0 the instruction is walked again later, with -1 the
+ * walk goes on. True: split by vfy_scalar_fork(). */
+bool vfy_scalar_forks(u8 code, const struct vfy_scalar *dst, const struct vfy_scalar *src);
+void vfy_scalar_fork(const struct vfy_scalar *dst, struct vfy_scalar *zero, struct vfy_scalar *minus1);
 /* The variable offset of a pointer plus or minus a scalar (64-bit ranges only; synced). */
 void vfy_scalar_ptr_add(struct vfy_scalar *dst, const struct vfy_scalar *ptr, const struct vfy_scalar *off);
 void vfy_scalar_ptr_sub(struct vfy_scalar *dst, const struct vfy_scalar *ptr, const struct vfy_scalar *off);

@@ -275,12 +275,13 @@ static void mov(s16 off, bool w32, struct vfy_scalar *d, const struct vfy_scalar
 		vfy_scalar_sext(d, (u32)off / 8);
 }
 
-/* Shifts are followed only by an amount that is known and below the width. */
+/* Shifts are followed only by an amount that is known and below the width: the whole register must be below it, also where only
+ * the low half counts (as in Linux). */
 static bool shift_known(const struct vfy_scalar *s, u32 w)
 {
 	struct range r = get(s, w);
 
-	return vfy_scalar_is_const_w(s, w == 32) && r.umin == r.umax && r.smin == r.smax && r.umax < w;
+	return vfy_scalar_is_const_w(s, w == 32) && r.umin == r.umax && r.smin == r.smax && s->umax < w;
 }
 
 void vfy_scalar_alu(u8 code, s16 off, struct vfy_scalar *dst, const struct vfy_scalar *src)
@@ -315,6 +316,39 @@ void vfy_scalar_alu(u8 code, s16 off, struct vfy_scalar *dst, const struct vfy_s
 		vfy_scalar_zext32(dst);
 	else
 		vfy_scalar_sync(dst);
+}
+
+static bool is_sign64(const struct vfy_scalar *s)
+{
+	return s->smin == -1 && s->smax == 0;
+}
+
+bool vfy_scalar_forks(u8 code, const struct vfy_scalar *dst, const struct vfy_scalar *src)
+{
+	if ((BPF_OP(code) != BPF_AND && BPF_OP(code) != BPF_OR) || !tnum_is_const(src->var))
+		return false;
+	return is_sign64(dst) || (dst->s32_min == -1 && dst->s32_max == 0);
+}
+
+static void set_low(struct vfy_scalar *s, u32 v)
+{
+	s->var = tnum_with_low(s->var, tnum_const(v));
+	s->u32_min = s->u32_max = v;
+	s->s32_min = s->s32_max = (s32)v;
+}
+
+void vfy_scalar_fork(const struct vfy_scalar *dst, struct vfy_scalar *zero, struct vfy_scalar *minus1)
+{
+	struct vfy_scalar d = *dst;
+
+	*zero = *minus1 = d;
+	if (is_sign64(&d)) {
+		vfy_scalar_const(zero, 0);
+		vfy_scalar_const(minus1, ~0ull);
+	} else {
+		set_low(zero, 0);
+		set_low(minus1, ~0u);
+	}
 }
 
 void vfy_scalar_ptr_add(struct vfy_scalar *dst, const struct vfy_scalar *ptr, const struct vfy_scalar *off)

@@ -114,6 +114,19 @@ TEST(tnum_sets_every_pair)
 			tnum_sets(all_tnums[i], all_tnums[j]);
 }
 
+TEST(tnum_next_is_the_next_member)
+{
+	make_tnums();
+	for (u32 i = 0; i < nr_tnums; i++)
+		for (u64 v = 0; v < 2 * TFULL; v++) {
+			u64 want = v + 1;
+
+			while (want < TFULL && !tnum_has(all_tnums[i], want))
+				want++;
+			EQ(tnum_next(all_tnums[i], v), want < TFULL ? want : all_tnums[i].value | all_tnums[i].mask);
+		}
+}
+
 TEST(tnum_unary_and_range)
 {
 	make_tnums();

@@ -117,6 +117,27 @@ bool tnum_in(struct tnum big, struct tnum small)
 	return !(small.mask & ~big.mask) && (small.value & ~big.mask) == big.value;
 }
 
+/* The smallest member that is at least w = v + 1. Where the highest known bit that w gets wrong is a one, w is too small there and
+ * all below follows freely. Where it is a zero, w is too large there: the lowest unknown zero of w above it becomes one. */
+u64 tnum_next(struct tnum a, u64 v)
+{
+	u64 w = v + 1, wrong = (w ^ a.value) & ~a.mask, free, bit, below;
+
+	if (v >= (a.value | a.mask))
+		return a.value | a.mask;
+	if (!wrong)
+		return w;
+	bit = 1ull << (63 - __builtin_clzll(wrong));
+	if (!(a.value & bit)) {
+		free = a.mask & ~w & ~(bit | (bit - 1));
+		if (!free)
+			return a.value | a.mask;
+		bit = free & -free;
+	}
+	below = bit - 1;
+	return (w & ~below) | bit | (a.value & below);
+}
+
 struct tnum tnum_cast(struct tnum a, u8 bytes)
 {
 	u64 keep = bytes >= 8 ? ~0ull : (1ull << (bytes * 8)) - 1;

@@ -55,6 +55,7 @@ bool tnum_overlap(struct tnum a, struct tnum b);	/* is there a number in both? *
 struct tnum tnum_intersect(struct tnum a, struct tnum b);	/* undefined when they do not overlap */
 struct tnum tnum_union(struct tnum a, struct tnum b);
 bool tnum_in(struct tnum big, struct tnum small);	/* small is a subset of big */
+u64 tnum_next(struct tnum a, u64 v);			/* smallest member above v; the largest member if there is none */
 struct tnum tnum_cast(struct tnum a, u8 bytes);		/* low bytes, zero-extended */
 bool tnum_is_aligned(struct tnum a, u64 size);		/* size: a power of two, or 0 (true) */
 
