@@ -85,7 +85,7 @@ $B/bin/skep: $(TOOL_OBJ) $(FRONT_OBJ) $B/lib/libskep.a
 
 # Tests: one program per *_test.c. They may use libbpf over skep, as an embedder would.
 define test_rule
-$B/test/$(subst /,.,$(basename $1)): $1 test/lib/t.c test/lib/t.h $B/lib/libskep.a
+$B/test/$(subst /,.,$(basename $1)): $1 $(wildcard $(dir $1)*.h) test/lib/t.c test/lib/t.h $B/lib/libskep.a
 	@mkdir -p $$(@D)
 	$$(if $$V,,@echo "  TEST  $1")
 	$$Q$$(CC) $$(ALL_CFLAGS) -Itest/lib -MMD -MP -MF $$@.d $$(WRAP) $1 test/lib/t.c -Wl,--start-group $B/lib/libskep.a $$(TOOL_LIBS) -Wl,--end-group $$(ALL_LDFLAGS) -o $$@

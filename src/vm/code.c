@@ -5,6 +5,9 @@
  * executable and read-only: it is never both. It lies near the helpers, so that calls are direct; where that
  * fails, calls go through a veneer behind the code. Relocations may come from a damaged or hostile file: each is
  * bounds-checked, none can write outside of the copy. No locks: a struct code is immutable once linked. */
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,12 +146,26 @@ static int apply_rel32(struct code *c, const struct image_reloc *r, u64 target)
 	return 0;
 }
 
+u32 jit_cpu_features(void)
+{
+	u32 have = 0;
+#ifdef __x86_64__
+	u32 a, b, c, d;
+
+	if (__get_cpuid_count(7, 0, &a, &b, &c, &d) && b & bit_BMI2)
+		have |= JIT_CPU_X86_BMI2;
+#endif
+	return have;
+}
+
 static int apply(struct code *c, const struct image_reloc *r, const struct vm_link *l)
 {
 	u32 width = r->form == FORM_ABS64 ? 8 : 4;
 	u64 target;
 	int err;
 
+	if (r->kind == RELOC_CPU)
+		return r->n & ~jit_cpu_features() ? -ENOEXEC : 0;
 	if ((r->form != FORM_ABS64 && r->form != FORM_REL32) || r->where > c->size ||
 	    c->size - r->where < width)
 		return -EINVAL;

@@ -49,6 +49,7 @@ enum image_reloc_kind {
 	RELOC_MAP_DATA,			/* n = index: map->data */
 	RELOC_SELF,			/* addend = offset in the code */
 	RELOC_RT,			/* n = enum image_rt: a runtime routine (tail call, ...) */
+	RELOC_CPU,			/* n = JIT_CPU_* that the code needs; changes nothing */
 };
 enum image_reloc_form { FORM_ABS64, FORM_REL32, FORM_ARM64_MOV4, FORM_ARM64_CALL26 };
 enum image_rt { RT_TAIL_CALL, RT_LD_ABS, RT_LAST };

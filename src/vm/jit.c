@@ -201,6 +201,8 @@ static int emit_all(struct jit *j)
 		if (err)
 			return err;
 	}
+	if (j->cpu_used)
+		jit_reloc(j, 0, FORM_ABS64, RELOC_CPU, (u16)j->cpu_used, 0);
 	return j->err;
 }
 

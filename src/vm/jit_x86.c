@@ -15,7 +15,7 @@
 
 #include "vm/x86.h"
 
-static const u8 reg_of[11] = { RAX, RDI, RSI, RDX, RCX, R8, RBX, R13, R14, R15, NO_REG };
+const u8 x86_reg[11] = { RAX, RDI, RSI, RDX, RCX, R8, RBX, R13, R14, R15, NO_REG };
 #define TMP		X86_TMP
 #define TMP2		X86_TMP2
 #define TMP3		X86_TMP3
@@ -23,12 +23,12 @@ static const u8 reg_of[11] = { RAX, RDI, RSI, RDX, RCX, R8, RBX, R13, R14, R15, 
 enum site_kind { SITE_JMP = 0x10, SITE_CALL, SITE_LEA };	/* below: jcc by condition */
 #define SITE_LEA_REG(r)	(SITE_LEA + (r))
 
-static void jump(struct jit *j, u32 label)
+void x86_jump(struct jit *j, u32 label)
 {
 	jit_site(j, SITE_JMP, label, 5, 2);
 }
 
-static void jump_if(struct jit *j, enum x86_cc cc, u32 label)
+void x86_jump_if(struct jit *j, enum x86_cc cc, u32 label)
 {
 	jit_site(j, cc, label, 6, 2);
 }
@@ -64,33 +64,12 @@ static void branch(u8 *p, const struct jit_site *s, s64 disp)
 
 /* ---- operands ---- */
 
-static bool live_after(const struct jit *j, u32 i, u32 bpf_reg)
-{
-	return j->ir.fact[i].live >> bpf_reg & 1;
-}
-
-static bool upper_zero(const struct jit *j, u32 i, u32 bpf_reg)
-{
-	return j->ir.fact[i].zext >> bpf_reg & 1;
-}
-
-/* The frame pointer's value, r10. */
-static struct x86_mem fp_plus(const struct jit *j, s32 off)
-{
-	return x86_at(RSP, (s32)j->frame + off);
-}
-
-static struct x86_mem mem(const struct jit *j, u32 bpf_base, s32 off)
-{
-	return bpf_base == 10 ? fp_plus(j, off) : x86_at(reg_of[bpf_base], off);
-}
-
 /* A register that holds BPF_REG; r10 is computed into SCRATCH. */
 static u8 value(struct jit *j, u32 bpf_reg, u8 scratch)
 {
 	if (bpf_reg != 10)
-		return reg_of[bpf_reg];
-	x86_lea(j, true, scratch, fp_plus(j, 0));
+		return x86_reg[bpf_reg];
+	x86_lea(j, true, scratch, x86_fp(j, 0));
 	return scratch;
 }
 
@@ -166,7 +145,7 @@ static void enter(struct jit *j, u32 sub)
 	plan_frame(j, sub);
 	for (u32 r = 6; r <= 9; r++)
 		if (j->pushed >> r & 1)
-			x86_push(j, reg_of[r]);
+			x86_push(j, x86_reg[r]);
 	if (j->frame)
 		x86_alu_imm(j, true, X86_SUB, RSP, (s32)j->frame);
 	if (j->ir.sub[sub].tail_calls)
@@ -183,7 +162,7 @@ static void drop_frame(struct jit *j)
 		x86_alu_imm(j, true, X86_ADD, RSP, (s32)j->frame);
 	for (u32 r = 9; r >= 6; r--)
 		if (j->pushed >> r & 1)
-			x86_pop(j, reg_of[r]);
+			x86_pop(j, x86_reg[r]);
 }
 
 static void leave(struct jit *j)
@@ -217,11 +196,29 @@ static enum x86_shift shift_of(u8 op)
 	return op == BPF_LSH ? X86_SHL : op == BPF_RSH ? X86_SHR : X86_SAR;
 }
 
+/* shlx, shrx, sarx: VEX.LZ.{66,F3,F2}.0F38 F7 /r, count in vvvv. */
+static void x86_shift_bmi2(struct jit *j, bool w, enum x86_shift op, u8 dst, u8 count)
+{
+	u8 pp = op == X86_SHL ? 1 : op == X86_SHR ? 3 : 2;
+	u8 inv = (u8)~((dst >> 3) << 7 | (dst >> 3) << 5) & 0xe0;
+
+	x86_1(j, 0xc4);
+	x86_1(j, inv | 2);
+	x86_1(j, w << 7 | (~count & 15) << 3 | pp);
+	x86_1(j, 0xf7);
+	x86_1(j, 0xc0 | (dst & 7) << 3 | (dst & 7));
+	j->cpu_used |= JIT_CPU_X86_BMI2;
+}
+
 /* dst <<= src: the count must be in cl, where r4 lives. */
 static void shift_reg(struct jit *j, u32 i, bool w, enum x86_shift op, u8 dst, u8 src)
 {
-	bool keep = live_after(j, i, 4) && dst != RCX && src != RCX;
+	bool keep = x86_live(j, i, 4) && dst != RCX && src != RCX;
 
+	if (j->o->cpu & JIT_CPU_X86_BMI2 && (src != RCX || dst == RCX)) {
+		x86_shift_bmi2(j, w, op, dst, src);
+		return;
+	}
 	if (src == RCX && dst != RCX) {
 		x86_rr(j, w, 0xd3, op, dst);
 	} else if (dst == RCX) {
@@ -256,9 +253,9 @@ static void move(struct jit *j, u32 i, const struct bpf_insn *in, bool w, u8 dst
 	if (BPF_SRC(in->code) == BPF_K) {
 		x86_load_imm(j, dst, w ? (u64)(s64)in->imm : (u32)in->imm);
 	} else if (in->src_reg == 10) {
-		x86_lea(j, w, dst, fp_plus(j, 0));
+		x86_lea(j, w, dst, x86_fp(j, 0));
 	} else {
-		u8 src = reg_of[in->src_reg];
+		u8 src = x86_reg[in->src_reg];
 
 		switch (in->off) {
 		case 8:
@@ -271,7 +268,7 @@ static void move(struct jit *j, u32 i, const struct bpf_insn *in, bool w, u8 dst
 			x86_rr(j, true, 0x63, dst, src);
 			break;
 		default:
-			if (!w && upper_zero(j, i, in->src_reg))
+			if (!w && x86_zext(j, i, in->src_reg))
 				x86_move(j, dst, src);
 			else if (!w || dst != src)
 				x86_mov(j, w, dst, src);
@@ -306,7 +303,7 @@ static int alu(struct jit *j, u32 i)
 {
 	const struct bpf_insn *in = &j->insn[i];
 	bool w = insn_class(in->code) == BPF_ALU64, x = BPF_SRC(in->code) == BPF_X;
-	u8 op = BPF_OP(in->code), dst = reg_of[in->dst_reg];
+	u8 op = BPF_OP(in->code), dst = x86_reg[in->dst_reg];
 	int plain = plain_alu(op);
 
 	if (plain >= 0) {
@@ -349,11 +346,10 @@ static int alu(struct jit *j, u32 i)
 
 /* ---- memory ---- */
 
-static int load(struct jit *j, const struct bpf_insn *in)
+int x86_load(struct jit *j, const struct bpf_insn *in, struct x86_mem m)
 {
-	struct x86_mem m = mem(j, in->src_reg, in->off);
 	bool sx = BPF_MODE(in->code) == BPF_MEMSX;
-	u8 dst = reg_of[in->dst_reg];
+	u8 dst = x86_reg[in->dst_reg];
 
 	switch (BPF_SIZE(in->code)) {
 	case BPF_B:
@@ -393,7 +389,7 @@ static void store_imm(struct jit *j, u8 size, s32 imm, struct x86_mem m)
 static void fetch_loop(struct jit *j, u32 i, bool w, enum x86_alu op, u8 src)
 {
 	const struct bpf_insn *in = &j->insn[i];
-	struct x86_mem m = mem(j, in->dst_reg, in->off);
+	struct x86_mem m = x86_bpf_mem(j, in->dst_reg, in->off);
 	bool keep = in->src_reg != 0;
 	u32 again;
 	s32 back;
@@ -413,7 +409,7 @@ static void fetch_loop(struct jit *j, u32 i, bool w, enum x86_alu op, u8 src)
 	back = (s32)again - (s32)(j->len + 1);
 	x86_1(j, (u8)back);
 	if (keep) {
-		x86_move(j, reg_of[in->src_reg], RAX);
+		x86_move(j, x86_reg[in->src_reg], RAX);
 		x86_move(j, RAX, TMP);
 	}
 }
@@ -422,7 +418,7 @@ static int atomic(struct jit *j, u32 i)
 {
 	const struct bpf_insn *in = &j->insn[i];
 	bool w = BPF_SIZE(in->code) == BPF_DW;
-	struct x86_mem m = mem(j, in->dst_reg, in->off);
+	struct x86_mem m = x86_bpf_mem(j, in->dst_reg, in->off);
 	u8 src = in->imm == BPF_LOAD_ACQ ? 0 : value(j, in->src_reg, TMP2);
 	int plain = plain_alu(in->imm & 0xf0);
 
@@ -432,7 +428,7 @@ static int atomic(struct jit *j, u32 i)
 		struct bpf_insn ld = *in;
 
 		ld.code = BPF_LDX | BPF_MEM | BPF_SIZE(in->code);
-		return load(j, &ld);
+		return x86_load(j, &ld, x86_bpf_mem(j, in->src_reg, in->off));
 	}
 	case BPF_STORE_REL:
 		store_reg(j, BPF_SIZE(in->code), src, m);
@@ -475,16 +471,16 @@ static int store(struct jit *j, u32 i)
 	const struct bpf_insn *in = &j->insn[i];
 
 	if (insn_class(in->code) == BPF_ST)
-		store_imm(j, BPF_SIZE(in->code), in->imm, mem(j, in->dst_reg, in->off));
+		store_imm(j, BPF_SIZE(in->code), in->imm, x86_bpf_mem(j, in->dst_reg, in->off));
 	else if (BPF_MODE(in->code) == BPF_ATOMIC)
 		return atomic(j, i);
 	else
 		store_reg(j, BPF_SIZE(in->code), value(j, in->src_reg, TMP),
-			  mem(j, in->dst_reg, in->off));
+			  x86_bpf_mem(j, in->dst_reg, in->off));
 	return 1;
 }
 
-static void load_addr(struct jit *j, u8 dst, u8 kind, u16 n, s64 addend)
+void x86_load_addr(struct jit *j, u8 dst, u8 kind, u16 n, s64 addend)
 {
 	x86_op(j, true, 0xb8 | (dst & 7), 0, 0, dst, false);
 	jit_reloc(j, 0, FORM_ABS64, kind, n, addend);
@@ -509,7 +505,7 @@ static int map_index(const struct jit *j, u32 id)
 static int load_imm64(struct jit *j, u32 i)
 {
 	const struct bpf_insn *in = &j->insn[i];
-	u8 dst = reg_of[in->dst_reg];
+	u8 dst = x86_reg[in->dst_reg];
 	int map;
 
 	switch (in->src_reg) {
@@ -526,9 +522,9 @@ static int load_imm64(struct jit *j, u32 i)
 		if (map < 0)
 			return -EINVAL;
 		if (in->src_reg == BPF_PSEUDO_MAP_FD)
-			load_addr(j, dst, RELOC_MAP, (u16)map, 0);
+			x86_load_addr(j, dst, RELOC_MAP, (u16)map, 0);
 		else
-			load_addr(j, dst, RELOC_MAP_VALUE, (u16)map, (u32)in[1].imm);
+			x86_load_addr(j, dst, RELOC_MAP_VALUE, (u16)map, (u32)in[1].imm);
 		return 2;
 	}
 	return -EINVAL;
@@ -651,7 +647,7 @@ static void may_goto(struct jit *j, u32 to)
 
 	x86_rm(j, false, 0x83, 7, budget);		/* cmp $0 */
 	x86_1(j, 0);
-	jump_if(j, CC_E, to);
+	x86_jump_if(j, CC_E, to);
 	x86_rm(j, false, 0xff, 1, budget);		/* dec */
 }
 
@@ -671,7 +667,7 @@ static int jmp(struct jit *j, u32 i)
 	to = (u32)insn_target(in, i);
 	if (op == BPF_JA) {
 		if (to != i + 1)
-			jump(j, to);
+			x86_jump(j, to);
 		return 1;
 	}
 	if (op == BPF_JCOND) {
@@ -682,7 +678,7 @@ static int jmp(struct jit *j, u32 i)
 	if (cc < 0)
 		return -EINVAL;
 	compare(j, in);
-	jump_if(j, cc, to);
+	x86_jump_if(j, cc, to);
 	return 1;
 }
 
@@ -690,13 +686,17 @@ static int insn(struct jit *j, u32 i)
 {
 	const struct bpf_insn *in = &j->insn[i];
 	u8 mode = BPF_MODE(in->code);
+	int fused = x86_fuse(j, i);
 
+	if (fused)
+		return fused;
 	switch (insn_class(in->code)) {
 	case BPF_ALU:
 	case BPF_ALU64:
 		return alu(j, i);
 	case BPF_LDX:
-		return mode == BPF_MEM || mode == BPF_MEMSX ? load(j, in) : -EINVAL;
+		return mode == BPF_MEM || mode == BPF_MEMSX ?
+		       x86_load(j, in, x86_bpf_mem(j, in->src_reg, in->off)) : -EINVAL;
 	case BPF_ST:
 		return mode == BPF_MEM ? store(j, i) : -EINVAL;
 	case BPF_STX:

@@ -61,8 +61,13 @@ struct jit_map {
 	u32 max_entries;
 	u32 value_stride;		/* bytes from one element to the next in map->data */
 };
+/* Optional features of the CPU that the code may use; what it does use, it says in a RELOC_CPU. */
+#define JIT_CPU_X86_BMI2	BIT(0)
+u32 jit_cpu_features(void);		/* of this machine */
+
 struct jit_opts {
 	enum jit_arch arch;
+	u32 cpu;			/* JIT_CPU_*; 0: runs on any CPU of the architecture */
 	const struct jit_map *maps;	/* in the order of IMG_MAPS: relocations hold the index */
 	u32 nr_maps;
 };
@@ -75,7 +80,7 @@ void jit_code_free(struct jit_code *c);
 
 /* A private, executable, relocated copy, never writable and executable at once. Entry: u64 (*)(void *ctx).
  * -EINVAL: relocations outside of the code or of an unknown kind; -ENOENT: one names nothing; -EPERM or -EACCES: no
- * executable memory to be had; -ENOMEM. */
+ * executable memory to be had; -ENOEXEC: the code needs a CPU feature that this machine lacks; -ENOMEM. */
 struct code;
 int code_link(const u8 *code, u32 size, const struct image_reloc *r, u32 nr, const struct vm_link *l,
 	      struct code **out);

@@ -211,4 +211,38 @@ static inline void x86_land(struct jit *j, u32 from)
 		j->buf[from - 1] = (u8)(j->len - from);
 }
 
+/* ---- what the emitter's files share (jit_x86.c) ---- */
+
+extern const u8 x86_reg[11];			/* BPF register -> hardware; r10 has none */
+
+/* The frame pointer r10, plus OFF. */
+static inline struct x86_mem x86_fp(const struct jit *j, s32 off)
+{
+	return x86_at(RSP, (s32)j->frame + off);
+}
+
+static inline struct x86_mem x86_bpf_mem(const struct jit *j, u32 bpf_base, s32 off)
+{
+	return bpf_base == 10 ? x86_fp(j, off) : x86_at(x86_reg[bpf_base], off);
+}
+
+static inline bool x86_live(const struct jit *j, u32 i, u32 bpf_reg)
+{
+	return j->ir.fact[i].live >> bpf_reg & 1;
+}
+
+static inline bool x86_zext(const struct jit *j, u32 i, u32 bpf_reg)
+{
+	return j->ir.fact[i].zext >> bpf_reg & 1;
+}
+
+void x86_jump(struct jit *j, u32 label);
+void x86_jump_if(struct jit *j, enum x86_cc cc, u32 label);
+/* movabs of an address that is known when the code is linked. */
+void x86_load_addr(struct jit *j, u8 dst, u8 kind, u16 n, s64 addend);
+/* The load IN, from M. 1 or -EINVAL. */
+int x86_load(struct jit *j, const struct bpf_insn *in, struct x86_mem m);
+/* Several instructions at once (jit_x86_fuse.c): how many were emitted, 0 if none fit. */
+int x86_fuse(struct jit *j, u32 i);
+
 #endif

@@ -183,12 +183,15 @@ static __attribute__((unused)) int run_interp(const struct prog_text *p, u64 *r0
 	return 0;
 }
 
-static __attribute__((unused)) int run_jit(struct prog_text *p, u64 *r0)
+static int run_jit_on(struct prog_text *p, u32 cpu, u64 *r0)
 {
+	struct jit_opts o = test_opts;
 	struct jit_code jc;
 	struct code *c;
-	int err = jit_compile(p->in, p->cnt, p->subs, p->nr_subs, &test_opts, &jc);
+	int err;
 
+	o.cpu = cpu;
+	err = jit_compile(p->in, p->cnt, p->subs, p->nr_subs, &o, &jc);
 	if (err)
 		return err;
 	err = code_link(jc.code, jc.code_size, jc.relocs, jc.nr_relocs, &test_link, &c);
@@ -199,6 +202,19 @@ static __attribute__((unused)) int run_jit(struct prog_text *p, u64 *r0)
 	}
 	jit_code_free(&jc);
 	return err;
+}
+
+/* With and without the optional instructions of the CPU: -EDOM if they disagree. */
+static __attribute__((unused)) int run_jit(struct prog_text *p, u64 *r0)
+{
+	u32 cpu = jit_cpu_features();
+	u64 other = 0;
+	int err = run_jit_on(p, 0, r0);
+
+	if (err || !cpu)
+		return err;
+	err = run_jit_on(p, cpu, &other);
+	return err ? err : other != *r0 ? -EDOM : 0;
 }
 
 /* ---- the kernel ---- */

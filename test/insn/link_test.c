@@ -15,12 +15,22 @@ struct built {
 static struct built built[4];
 static bool native;
 
+static void unbuild_slot(struct built *b)
+{
+	interp_free(b->ip);
+	code_free(b->code);
+	jit_code_free(&b->jc);
+	memset(b, 0, sizeof(*b));
+}
+
 static void build(u32 slot, const char *text)
 {
 	struct built *b = &built[slot];
 	const char *err = NULL;
-	int n = asm_text(text, b->p.in, PROG_MAX, &err);
+	int n;
 
+	unbuild_slot(b);
+	n = asm_text(text, b->p.in, PROG_MAX, &err);
 	if (n < 0) {
 		t_fail(__FILE__, __LINE__, "%s: %s", text, err);
 		return;
@@ -36,12 +46,8 @@ static void build(u32 slot, const char *text)
 
 static void unbuild(void)
 {
-	for (u32 i = 0; i < ARRAY_SIZE(built); i++) {
-		interp_free(built[i].ip);
-		code_free(built[i].code);
-		jit_code_free(&built[i].jc);
-		memset(&built[i], 0, sizeof(built[i]));
-	}
+	for (u32 i = 0; i < ARRAY_SIZE(built); i++)
+		unbuild_slot(&built[i]);
 }
 
 static void *slot_target(u32 index)
