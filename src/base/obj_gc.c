@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/domain.h"
 #include "base/obj_int.h"
 
 void (*obj_on_user_gone)(struct obj_dir *d, enum obj_kind kind, u32 id);
@@ -247,6 +248,7 @@ int obj_collect(struct obj_dir *d, enum obj_kind kind, u32 id)
 struct sweep {
 	struct obj_dir *d;
 	enum obj_kind kind;
+	int fd;
 	struct todo todo;
 };
 
@@ -271,6 +273,18 @@ static int sweep_kid(void *arg, const char *entry)
 	return 0;
 }
 
+/* A reference that was being made when its maker was killed: ".NAME.OWNER-WORD" */
+static int sweep_tmp(void *arg, const char *entry)
+{
+	struct sweep *s = arg;
+	const char *word = strrchr(entry, '.');
+	struct drop r = { s->fd, &s->todo };
+
+	if (entry[0] != '.' || word == entry || domain_alive(s->d->dom, strtoull(word + 1, NULL, 16)))
+		return 0;
+	return drop_one(&r, entry);
+}
+
 /* References of an object that is not there: a creator was killed between removing names and references. An
  * object's name is in its registry or in dead/, and moves only between the two. */
 static int sweep_refs(void *arg, const char *entry)
@@ -284,8 +298,15 @@ static int sweep_refs(void *arg, const char *entry)
 		return 0;
 	if (fstatat(s->d->kind_fd[kind], entry + 1, &st, AT_SYMLINK_NOFOLLOW) &&
 	    fstatat(s->d->dead_fd, entry, &st, AT_SYMLINK_NOFOLLOW) &&
-	    fstatat(s->d->kind_fd[kind], entry + 1, &st, AT_SYMLINK_NOFOLLOW))
+	    fstatat(s->d->kind_fd[kind], entry + 1, &st, AT_SYMLINK_NOFOLLOW)) {
 		drop_refs(s->d, entry, &s->todo);
+		return 0;
+	}
+	s->fd = openat(s->d->ref_fd, entry, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (s->fd >= 0) {
+		obj_each(s->fd, ".", sweep_tmp, s);
+		close(s->fd);
+	}
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/domain.h"
 #include "base/obj_int.h"
 
 #define TRIES	32
@@ -104,15 +105,15 @@ int obj_ref(struct obj_dir *d, enum obj_kind okind, u32 oid, const char *name, e
 	if (fd < 0)
 		return fd;
 	had = !link_target(fd, name, &old_kind, &old);
-	if (!had) {			/* a free name needs no second one, which a kill would leave behind */
+	if (!had) {			/* a free name needs no second one */
 		err = link_live(d, tkind, tid, fd, name);
 		if (err != -EEXIST) {
 			close(fd);
 			return err;
 		}
 	}
-	snprintf(tmp, sizeof(tmp), ".%s.%d", name, gettid());
-	unlinkat(fd, tmp, 0);		/* of a killed thread with our number */
+	/* the owner word tells a gc whether somebody is still at it */
+	snprintf(tmp, sizeof(tmp), ".%s.%llx", name, (unsigned long long)domain_self(d->dom));
 	err = link_live(d, tkind, tid, fd, tmp);
 	if (!err) {
 		err = ref_replace(fd, name, tmp);
