@@ -126,13 +126,15 @@ static int open_name(struct obj_dir *d, enum obj_kind kind, u32 id, int oflags)
 	int fd;
 
 	obj_name(name, id);
-	fd = openat(d->kind_fd[kind], name, oflags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+	/* O_NONBLOCK: a FIFO planted there must not stop us */
+	fd = openat(d->kind_fd[kind], name, oflags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
-		return errno == ELOOP || errno == EISDIR ? -ENOENT : -errno;
+		return errno == ELOOP || errno == EISDIR || errno == ENXIO ? -ENOENT : -errno;
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
 		close(fd);
 		return -ENOENT;
 	}
+	fcntl(fd, F_SETFL, 0);
 	return fd;
 }
 

@@ -47,7 +47,7 @@ static int link_live(struct obj_dir *d, enum obj_kind kind, u32 id, int dirfd, c
 static int link_target(int dirfd, const char *name, enum obj_kind *kind, u32 *id)
 {
 	struct obj_head h;
-	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), err;
+	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), err;
 
 	if (fd < 0)
 		return -errno;
