@@ -257,7 +257,7 @@ TEST(killed_at_each_system_call)
 /* Between two system calls there are stores to shared memory as well. */
 TEST(killed_at_sampled_instructions)
 {
-	int samples = t_fast() ? 12 : 400;
+	int samples = t_fast() ? 12 : 150;
 
 	srandom(1);
 	for (size_t i = 0; i < ARRAY_SIZE(scenarios); i++) {
