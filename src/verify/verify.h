@@ -28,7 +28,8 @@ struct vfy_map {			/* what the verifier may know of a map */
 
 struct vfy_in {
 	const struct bpf_insn *insns;	/* private copy; LD_IMM64 with map pseudos: imm = index into maps[]
-					 * (sys resolved fds and fd_array indices) */
+					 * (sys resolved fds and fd_array indices), ~fd where the fd is no map:
+					 * that is answered in its turn */
 	u32 cnt;
 	u32 prog_type, attach_type, prog_flags;
 	bool gpl;
