@@ -17,8 +17,9 @@ struct skep_sk_buff {
 	u8 *data, *data_end, *data_meta;
 	u8 *hard_start, *hard_end;
 	u8 *mac;			/* start of the link-layer header */
-	u32 len, pkt_type, mark, queue_mapping, protocol, vlan_present, vlan_tci, vlan_proto, priority;
-	u32 ingress_ifindex, ifindex, tc_index, hash, tc_classid, napi_id;
+	u32 len, pkt_type, mark, protocol, vlan_present, vlan_tci, vlan_proto, priority;
+	u32 ingress_ifindex, ifindex, hash, napi_id;
+	u16 queue_mapping, tc_index, tc_classid;	/* as in the kernel: a store drops the upper half */
 	u32 cb[5];
 	u32 family, remote_ip4, local_ip4, remote_ip6[4], local_ip6[4], remote_port, local_port;
 	u64 tstamp, hwtstamp;
