@@ -370,15 +370,16 @@ int fault_copy_to(void *dst, const void *src, size_t n)
 
 long fault_copy_str(char *dst, const char *src, size_t size)
 {
+	uintptr_t at = (uintptr_t)src;		/* anything at all: no pointer arithmetic on it */
 	size_t done = 0;
 
 	while (done < size) {
 		/* never across a page that the string may not need */
-		size_t room = SKEP_PAGE - ((uintptr_t)(src + done) & (SKEP_PAGE - 1));
+		size_t room = SKEP_PAGE - ((at + done) & (SKEP_PAGE - 1));
 		size_t n = MIN(MIN(size - done, room), 256ul);
 		char *nul;
 
-		if (copy(dst + done, src + done, n, true))
+		if (copy(dst + done, (const void *)(at + done), n, true))
 			return -EFAULT;
 		nul = memchr(dst + done, 0, n);
 		if (nul)

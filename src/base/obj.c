@@ -436,7 +436,7 @@ int obj_map_running(struct obj_dir *d, enum obj_kind kind, u32 id, u64 gen, stru
 		return fd;
 	err = map_file(d, fd, out);
 	close(fd);
-	if (!err && ((*out)->kind != kind || (*out)->id != id || (*out)->gen != gen)) {
+	if (!err && ((*out)->kind != kind || (*out)->id != id || (gen && (*out)->gen != gen))) {
 		obj_unmap(*out);
 		err = -ENOENT;
 	}

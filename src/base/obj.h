@@ -120,7 +120,7 @@ int obj_identify(struct obj_dir *d, int fd, enum obj_kind *kind, struct stat *st
 /* Map an object by an fd of it, checking magic, version, kind, sizes against fstat (-EUCLEAN if they
  * do not fit: cut short or overwritten). Caller unmaps with obj_unmap(). */
 int obj_map(struct obj_dir *d, int fd, struct obj **out);
-/* Map by id without a client fd, taking a running reference (RUN) held by the mapping itself. */
+/* Map by id without a client fd, taking a running reference (RUN) held by the mapping itself. GEN 0: any. */
 int obj_map_running(struct obj_dir *d, enum obj_kind kind, u32 id, u64 gen, struct obj **out);
 void obj_unmap(struct obj *o);
 /* Has the file shrunk below what was mapped? (-EUCLEAN) */
@@ -132,6 +132,10 @@ int obj_check_size(const struct obj *o);
 int obj_ref(struct obj_dir *d, enum obj_kind okind, u32 oid, const char *name,
 	    enum obj_kind tkind, u32 tid);
 int obj_unref(struct obj_dir *d, enum obj_kind okind, u32 oid, const char *name);
+
+/* Calls FN for each reference of object OWNER, in no order, until it returns nonzero; returns that, or -errno. */
+int obj_refs(struct obj_dir *d, enum obj_kind okind, u32 oid,
+	     int (*fn)(void *arg, const char *name, enum obj_kind kind, u32 id), void *arg);
 
 /* Pins. PATH is relative to bpffs/ (no leading slash, no ".."). Errors as the kernel's bpffs: -EEXIST, -ENOENT,
  * -EPERM for a component with a dot, -EINVAL for a kind that cannot be pinned, -EACCES when opening what is no

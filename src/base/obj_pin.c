@@ -89,6 +89,39 @@ static int ref_replace(int fd, const char *name, const char *tmp)
 	return 0;
 }
 
+struct ref_walk {
+	int fd;
+	int (*fn)(void *arg, const char *name, enum obj_kind kind, u32 id);
+	void *arg;
+};
+
+static int ref_entry(void *arg, const char *name)
+{
+	struct ref_walk *w = arg;
+	enum obj_kind kind;
+	u32 id;
+
+	if (*name == '.' || link_target(w->fd, name, &kind, &id))
+		return 0;			/* half made, or gone meanwhile */
+	return w->fn(w->arg, name, kind, id);
+}
+
+int obj_refs(struct obj_dir *d, enum obj_kind okind, u32 oid,
+	     int (*fn)(void *arg, const char *name, enum obj_kind kind, u32 id), void *arg)
+{
+	struct ref_walk w = { .fn = fn, .arg = arg };
+	int err = okind < OBJ_KINDS ? obj_dir_ready(d) : -EINVAL;
+
+	if (err)
+		return err;
+	w.fd = ref_dir(d, okind, oid, false);
+	if (w.fd < 0)
+		return w.fd == -ENOENT ? 0 : w.fd;
+	err = obj_each(w.fd, ".", ref_entry, &w);
+	close(w.fd);
+	return err;
+}
+
 int obj_ref(struct obj_dir *d, enum obj_kind okind, u32 oid, const char *name, enum obj_kind tkind, u32 tid)
 {
 	char tmp[256];
