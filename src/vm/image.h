@@ -18,9 +18,10 @@ enum image_sec_id {
 	IMG_RELOC_X86, IMG_RELOC_ARM64,	/* struct image_reloc[] */
 	IMG_SUBPROGS,			/* struct image_subprog[] */
 	IMG_MAPS,			/* struct image_ref[]: used maps, in order of first use */
-	IMG_FUNC_INFO, IMG_LINE_INFO,	/* as loaded */
+	IMG_FUNC_INFO, IMG_LINE_INFO,	/* as loaded, insn_off moved to IMG_XLATED */
 	IMG_FACTS,			/* what the verifier proved, for the compiler (later) */
 	IMG_STATS,			/* struct image_stats; shared, atomic */
+	IMG_LINE_CODE,			/* u32 per line_info record: code offset of its instruction */
 	IMG_SECS = 16,
 };
 

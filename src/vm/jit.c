@@ -122,12 +122,12 @@ static void close_gaps(struct jit *j, const u32 *saved)
 	u32 from = 0, to = 0;
 
 	for (u32 k = 0; k <= j->nr_sites; k++) {
-		const struct jit_site *s = &j->site[k];
-		u32 end = k < j->nr_sites ? s->at : j->len;
+		const struct jit_site *s = k < j->nr_sites ? &j->site[k] : NULL;
+		u32 end = s ? s->at : j->len;
 
 		memmove(j->buf + to, j->buf + from, end - from);
 		to += end - from;
-		if (k == j->nr_sites)
+		if (!s)
 			break;
 		j->ops->branch(j->buf + to, s, disp_of(j, saved, k));
 		to += s->len[s->is_short];
