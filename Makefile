@@ -26,16 +26,18 @@ WARN += $(if $(findstring clang,$(CC)),-Wno-initializer-overrides -Wno-gnu-varia
 ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Isrc -Iinclude -fPIC -fvisibility=hidden \
 	-fno-strict-aliasing -pthread $(WARN) $(CFLAGS) $(SANFLAGS) $(EXTRA_CFLAGS)
 ALL_LDFLAGS := -pthread $(SANFLAGS) $(LDFLAGS)
-WRAP := -Wl,--wrap=syscall
+# What a statically linked libbpf calls that skep answers (sys/wrap.c); skep.pc hands the same flags to embedders.
+WRAP_SYMS := syscall epoll_ctl epoll_wait statfs statfs64 mkdir unlink rmdir access
+WRAP := $(addprefix -Wl$(comma)--wrap=,$(WRAP_SYMS))
 
 LIB_DIRS := base spec vm map prog hook agent verify sys
 LIB_SRC := $(sort $(filter-out %_test.c %_fuzz.c,$(foreach d,$(LIB_DIRS),$(wildcard src/$d/*.c))))
 LIB_OBJ := $(LIB_SRC:src/%.c=$B/obj/%.o)
-TOOL_SRC := $(sort $(filter-out %_test.c,$(wildcard src/tool/*.c)))
+TOOL_SRC := $(sort $(filter-out %_test.c %_fuzz.c,$(wildcard src/tool/*.c)))
 TOOL_OBJ := $(TOOL_SRC:src/%.c=$B/obj/%.o)
 PRELOAD_SRC := $(sort $(filter-out %_test.c,$(wildcard src/front/preload*.c)))
 PRELOAD_OBJ := $(PRELOAD_SRC:src/%.c=$B/obj/%.o)
-FRONT_SRC := $(sort $(filter-out %_test.c $(PRELOAD_SRC),$(wildcard src/front/*.c)))
+FRONT_SRC := $(sort $(filter-out %_test.c %_fuzz.c $(PRELOAD_SRC),$(wildcard src/front/*.c)))
 FRONT_OBJ := $(FRONT_SRC:src/%.c=$B/obj/%.o)
 TEST_SRC := $(sort $(wildcard src/*/*_test.c) $(wildcard test/*/*_test.c))
 TEST_BIN := $(patsubst %.c,$B/test/%,$(subst /,.,$(TEST_SRC)))

@@ -1,12 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wrap.c - the static door: what `-Wl,--wrap=syscall` turns a linked libbpf's calls into. */
+/* wrap.c - the static door: what `-Wl,--wrap=...` (skep.pc) turns a statically linked libbpf's calls into. The list of
+ * wrapped names is WRAP_SYMS in the Makefile. libskep.so exports these too, for executables that link it. */
 #include <stdarg.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
+#include <fcntl.h>
 
-#include "base/def.h"
+#include "sys/door.h"
 
-long __real_syscall(long nr, ...) __attribute__((weak));
+int __real_epoll_wait(int ep, struct epoll_event *ev, int n, int timeout) __attribute__((weak));
+
 SKEP_API long __wrap_syscall(long nr, ...);
+SKEP_API int __wrap_epoll_ctl(int ep, int op, int fd, struct epoll_event *ev);
+SKEP_API int __wrap_epoll_wait(int ep, struct epoll_event *ev, int n, int timeout);
+SKEP_API int __wrap_statfs(const char *path, struct statfs *st);
+SKEP_API int __wrap_statfs64(const char *path, struct statfs *st);
+SKEP_API int __wrap_mkdir(const char *path, mode_t mode);
+SKEP_API int __wrap_unlink(const char *path);
+SKEP_API int __wrap_rmdir(const char *path);
+SKEP_API int __wrap_access(const char *path, int mode);
 
 long __wrap_syscall(long nr, ...)
 {
@@ -17,5 +30,54 @@ long __wrap_syscall(long nr, ...)
 	for (int i = 0; i < 6; i++)
 		a[i] = va_arg(ap, long);
 	va_end(ap);
-	return __real_syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+	return door_syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+int __wrap_epoll_ctl(int ep, int op, int fd, struct epoll_event *ev)
+{
+	return door_epoll_ctl(ep, op, fd, ev);
+}
+
+/* A cancellation point, as epoll_wait is: hence libc's. */
+int __wrap_epoll_wait(int ep, struct epoll_event *ev, int n, int timeout)
+{
+	door_epoll_check(ep);
+	return __real_epoll_wait ? __real_epoll_wait(ep, ev, n, timeout) : epoll_wait(ep, ev, n, timeout);
+}
+
+int __wrap_statfs(const char *path, struct statfs *st)
+{
+	return door_statfs(path, st);
+}
+
+int __wrap_statfs64(const char *path, struct statfs *st)
+{
+	return door_statfs(path, st);
+}
+
+static int on_path(long nr, const char *path, long a, long b)
+{
+	char buf[DOOR_PATH_MAX];
+
+	return (int)door_errno(raw_syscall(nr, AT_FDCWD, (long)door_path(path, buf), a, b, 0, 0));
+}
+
+int __wrap_mkdir(const char *path, mode_t mode)
+{
+	return on_path(SYS_mkdirat, path, mode, 0);
+}
+
+int __wrap_unlink(const char *path)
+{
+	return on_path(SYS_unlinkat, path, 0, 0);
+}
+
+int __wrap_rmdir(const char *path)
+{
+	return on_path(SYS_unlinkat, path, AT_REMOVEDIR, 0);
+}
+
+int __wrap_access(const char *path, int mode)
+{
+	return on_path(SYS_faccessat, path, mode, 0);
 }

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* door.h - what in-process doors (wrap.c, front/preload*.c) share: the directory in use, bare system calls, epoll on ring
+ * maps, the pin directory as a path. Functions named after a system call return -1 and set errno, as libc's do; they
+ * leave errno alone on success. */
+#ifndef SKEP_SYS_DOOR_H
+#define SKEP_SYS_DOOR_H
+
+#include <sys/epoll.h>
+#include <sys/vfs.h>
+
+#include "base/def.h"
+
+struct obj_dir;
+
+int door_dir(struct obj_dir **out);		/* opened at first use; -errno */
+struct obj_dir *door_dir_peek(void);		/* NULL as long as nobody used it */
+
+long raw_syscall(long nr, long a, long b, long c, long d, long e, long f);	/* -errno */
+long door_errno(long ret);			/* -errno -> -1 and errno */
+/* What syscall(2) becomes: bpf and perf_event_open are answered here, everything else goes to the kernel. */
+long door_syscall(long nr, long a, long b, long c, long d, long e, long f);
+
+/* epoll that knows ring maps: a regular file cannot be polled, its wake FIFO can. */
+int door_epoll_ctl(int ep, int op, int fd, struct epoll_event *ev);
+/* To be called before every wait on EP: wakes it for rings that hold records already (level). */
+void door_epoll_check(int ep);
+
+/* Is PATH /sys/fs/bpf or below it? */
+bool door_path_is_bpffs(const char *path);
+/* The place on the host for PATH: BUF when it is below /sys/fs/bpf and the directory can be used, else PATH itself. */
+#define DOOR_PATH_MAX 4096
+const char *door_path(const char *path, char buf[DOOR_PATH_MAX]);
+/* statfs(2) of the pin directory has the magic of a bpffs. */
+int door_statfs(const char *path, struct statfs *st);
+int door_fstatfs(int fd, struct statfs *st);
+
+#endif

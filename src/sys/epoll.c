@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* epoll.c - epoll on ring buffer maps. A map's fd is a regular file, which epoll refuses (-EPERM): instead the ring's wake
+ * FIFO goes into the set, edge-triggered (nobody reads it empty), with the client's own event data. So that a ring that
+ * has records already wakes its waiter (level), every wait is preceded by a look, and a kick of the FIFO where needed:
+ * without it consumers that stop in the middle of a burst hang.
+ *
+ * Watches are kept in a list under `lock`. A watch ends by EPOLL_CTL_DEL, or is found stale (the fd or the epoll set is
+ * another one now) when it is next looked at; closing is not intercepted. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "map/map.h"
+#include "sys/door.h"
+
+struct watch {
+	struct watch *next;
+	int ep, fd, wake;
+	struct map *m;
+	dev_t dev;
+	ino_t ino;
+	struct epoll_event ev;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct watch *watches;
+static u32 nr_watches;		/* atomic: read without the lock to leave fast */
+
+static long sys_epoll_ctl(int ep, int op, int fd, struct epoll_event *ev)
+{
+	return raw_syscall(SYS_epoll_ctl, ep, op, fd, (long)ev, 0, 0);
+}
+
+/* Cheap: does the fd's name look like a map of any directory? */
+static bool may_be_map(int fd)
+{
+	char link[40], path[512];
+	long n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n <= 0)
+		return false;
+	path[n] = 0;
+	return strstr(path, "/bpf-map/");
+}
+
+static void drop(struct watch **p)
+{
+	struct watch *w = *p;
+
+	*p = w->next;
+	close(w->wake);
+	map_put(w->m);
+	free(w);
+	__atomic_fetch_sub(&nr_watches, 1, __ATOMIC_RELAXED);
+}
+
+static bool same_file(const struct watch *w)
+{
+	struct stat st;
+
+	return !fstat(w->fd, &st) && st.st_dev == w->dev && st.st_ino == w->ino;
+}
+
+/* The watch of (ep, fd), after dropping it if it is stale. */
+static struct watch **find(int ep, int fd)
+{
+	for (struct watch **p = &watches; *p; p = &(*p)->next) {
+		if ((*p)->ep != ep || (*p)->fd != fd)
+			continue;
+		if (!same_file(*p) || sys_epoll_ctl(ep, EPOLL_CTL_MOD, (*p)->wake, &(*p)->ev)) {
+			drop(p);
+			return NULL;
+		}
+		return p;
+	}
+	return NULL;
+}
+
+static void kick(const struct watch *w)
+{
+	char sink[4096];
+
+	while (write(w->wake, "k", 1) < 0 && errno == EAGAIN)
+		while (read(w->wake, sink, sizeof(sink)) == sizeof(sink))
+			;
+}
+
+static int add(int ep, int fd, const struct epoll_event *ev)
+{
+	struct watch *w = calloc(1, sizeof(*w));
+	struct obj_dir *d;
+	struct stat st;
+	int err = w ? door_dir(&d) : -ENOMEM;
+
+	if (!err)
+		err = map_open_fd(d, fd, &w->m);
+	if (err)
+		goto free_watch;
+	err = w->m->attr.type == BPF_MAP_TYPE_RINGBUF ? 0 : -EPERM;
+	if (!err)
+		err = fstat(fd, &st) ? -errno : 0;
+	if (!err)
+		err = w->wake = map_ring_wake_fd(w->m);
+	if (err < 0)
+		goto put_map;
+	w->ep = ep;
+	w->fd = fd;
+	w->dev = st.st_dev;
+	w->ino = st.st_ino;
+	w->ev = *ev;
+	w->ev.events |= EPOLLET;
+	err = (int)sys_epoll_ctl(ep, EPOLL_CTL_ADD, w->wake, &w->ev);
+	if (err)
+		goto close_wake;
+	w->next = watches;
+	watches = w;
+	__atomic_fetch_add(&nr_watches, 1, __ATOMIC_RELEASE);
+	return 0;
+close_wake:
+	close(w->wake);
+put_map:
+	map_put(w->m);
+free_watch:
+	free(w);
+	return err == -EINVAL || err == -EBADF ? -EPERM : err;
+}
+
+static int change(int ep, int op, int fd, const struct epoll_event *ev)
+{
+	struct watch **p = find(ep, fd);
+	int err;
+
+	if (op == EPOLL_CTL_ADD)
+		return p ? -EEXIST : add(ep, fd, ev);
+	if (!p)
+		return -ENOENT;
+	if (op == EPOLL_CTL_DEL) {
+		sys_epoll_ctl(ep, EPOLL_CTL_DEL, (*p)->wake, NULL);
+		drop(p);
+		return 0;
+	}
+	(*p)->ev = *ev;
+	(*p)->ev.events |= EPOLLET;
+	err = (int)sys_epoll_ctl(ep, EPOLL_CTL_MOD, (*p)->wake, &(*p)->ev);
+	return err;
+}
+
+int door_epoll_ctl(int ep, int op, int fd, struct epoll_event *ev)
+{
+	int saved = errno;
+	long ret = sys_epoll_ctl(ep, op, fd, ev);
+
+	if (ret == -EPERM && may_be_map(fd)) {
+		pthread_mutex_lock(&lock);
+		ret = change(ep, op, fd, ev);
+		pthread_mutex_unlock(&lock);
+	}
+	errno = saved;
+	return (int)door_errno(ret);
+}
+
+void door_epoll_check(int ep)
+{
+	int saved = errno;
+
+	if (likely(!__atomic_load_n(&nr_watches, __ATOMIC_ACQUIRE)))
+		return;
+	pthread_mutex_lock(&lock);
+	for (struct watch **p = &watches; *p;) {
+		if ((*p)->ep == ep && !same_file(*p)) {
+			drop(p);
+			continue;
+		}
+		if ((*p)->ep == ep && map_ring_readable((*p)->m))
+			kick(*p);
+		p = &(*p)->next;
+	}
+	pthread_mutex_unlock(&lock);
+	errno = saved;
+}

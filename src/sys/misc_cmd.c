@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* misc_cmd.c - commands that belong to no object alone: ENABLE_STATS, TASK_FD_QUERY, TOKEN_CREATE, PROG_STREAM_READ. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sys/cmds.h"
+#include "sys/sys.h"
+
+/* Run-time statistics are wanted while somebody holds a shared lock on $DIR/stats. */
+long cmd_enable_stats(struct call *k)
+{
+	struct flock fl = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	int fd;
+
+	if (!call_capable(k, VFY_CAP_SYS_ADMIN))
+		return -EPERM;
+	if (k->a.enable_stats.type != BPF_STATS_RUN_TIME)
+		return -EINVAL;
+	fd = openat(k->c->dir->fd, "stats", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	if (fcntl(fd, F_OFD_SETLK, &fl)) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	return call_give_fd(k, fd);
+}
+
+long cmd_task_fd_query(struct call *k)
+{
+	char path[64];
+	struct stat st;
+
+	if (!call_capable(k, VFY_CAP_SYS_ADMIN))
+		return -EPERM;
+	if (k->a.task_fd_query.flags)
+		return -EINVAL;
+	snprintf(path, sizeof(path), "/proc/%u", k->a.task_fd_query.pid);
+	if (!k->a.task_fd_query.pid || stat(path, &st))
+		return -ENOENT;
+	snprintf(path, sizeof(path), "/proc/%u/fd/%u", k->a.task_fd_query.pid, k->a.task_fd_query.fd);
+	if (lstat(path, &st))
+		return errno == ENOENT ? -EBADF : -errno;
+	return -SYS_ENOTSUPP;			/* neither a perf event nor a link of ours */
+}
+
+long cmd_token_create(struct call *k)
+{
+	int own;
+
+	if (k->a.token_create.flags)
+		return -EINVAL;
+	own = k->c->ops->fd_in(k->c->arg, (int)k->a.token_create.bpffs_fd);
+	if (own < 0)
+		return own;
+	k->c->ops->fd_put(k->c->arg, own);
+	return -EINVAL;				/* no bpffs of ours is mounted, still less with delegation */
+}
+
+#define STREAM_STDOUT	1
+#define STREAM_STDERR	2
+
+long cmd_prog_stream_read_by_fd(struct call *k)
+{
+	struct obj *o;
+	u32 id = k->a.prog_stream_read.stream_id;
+	int err = call_get_obj(k, k->a.prog_stream_read.prog_fd, OBJ_PROG, &o);
+
+	if (err)
+		return err;
+	obj_unmap(o);
+	return id == STREAM_STDOUT || id == STREAM_STDERR ? 0 : -ENOENT;	/* nothing was written to it */
+}
