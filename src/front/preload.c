@@ -1,3 +1,165 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* preload.c - LD_PRELOAD door: bpf(2) of dynamic programs goes to skep. */
+/* preload.c - LD_PRELOAD door: bpf(2) of dynamically linked programs is answered here, in their own process.
+ *
+ * Interposed: syscall(2) by number (libbpf, bcc, bpftrace reach bpf(2) by it), epoll on ring maps, statfs of the pin
+ * directory, the memory-lock limit that root may raise, and geteuid for clients that insist on root (SKEP_AS_ROOT=1).
+ * Paths are preload_path.c's. Nothing is done before the first call that is skep's; other calls cost a compare and keep
+ * errno. No locks, no allocation on the way through. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "front/preload.h"
+#include "sys/door.h"
+
+#ifdef __x86_64__
+/* As libc's, so that even calls that return twice behave, but for two numbers. The seventh argument lies at 8(%rsp)
+ * both for a variadic syscall() and for door_syscall(): hence the plain jump. */
+__asm__(".text\n"
+	".globl syscall\n"
+	".type syscall, @function\n"
+	"syscall:\n"
+	"	.cfi_startproc\n"
+	"	cmp	$" SKEP_STR(SYS_bpf_NR) ", %rdi\n"
+	"	je	door_syscall\n"
+	"	cmp	$" SKEP_STR(SYS_perf_event_open_NR) ", %rdi\n"
+	"	je	door_syscall\n"
+	"	mov	%rdi, %rax\n"
+	"	mov	%rsi, %rdi\n"
+	"	mov	%rdx, %rsi\n"
+	"	mov	%rcx, %rdx\n"
+	"	mov	%r8, %r10\n"
+	"	mov	%r9, %r8\n"
+	"	mov	8(%rsp), %r9\n"
+	"	syscall\n"
+	"	cmp	$-4095, %rax\n"
+	"	jae	1f\n"
+	"	ret\n"
+	"1:	mov	%rax, %rdi\n"
+	"	jmp	door_errno\n"
+	"	.cfi_endproc\n"
+	".size syscall, . - syscall\n");
+_Static_assert(SYS_bpf == SYS_bpf_NR && SYS_perf_event_open == SYS_perf_event_open_NR, "numbers in the stub");
+#else
+SKEP_API long syscall(long nr, ...)
+{
+	long a[6];
+	va_list ap;
+
+	va_start(ap, nr);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(ap, long);
+	va_end(ap);
+	return door_syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+#endif
+
+/* ---- epoll ---- */
+
+SKEP_API int epoll_ctl(int ep, int op, int fd, struct epoll_event *ev)
+{
+	return door_epoll_ctl(ep, op, fd, ev);
+}
+
+SKEP_API int epoll_wait(int ep, struct epoll_event *ev, int n, int timeout)
+{
+	door_epoll_check(ep);
+	return REAL(epoll_wait)(ep, ev, n, timeout);
+}
+
+SKEP_API int epoll_pwait(int ep, struct epoll_event *ev, int n, int timeout, const sigset_t *mask)
+{
+	door_epoll_check(ep);
+	return REAL(epoll_pwait)(ep, ev, n, timeout, mask);
+}
+
+SKEP_API int epoll_pwait2(int ep, struct epoll_event *ev, int n, const struct timespec *timeout,
+			  const sigset_t *mask)
+{
+	door_epoll_check(ep);
+	return REAL(epoll_pwait2)(ep, ev, n, timeout, mask);
+}
+
+/* ---- the file system that pins seem to live in ---- */
+
+SKEP_API int statfs(const char *path, struct statfs *st)
+{
+	return door_statfs(path, st);
+}
+
+SKEP_API int fstatfs(int fd, struct statfs *st)
+{
+	return door_fstatfs(fd, st);
+}
+
+_Static_assert(sizeof(struct statfs) == sizeof(struct statfs64), "one layout");
+
+SKEP_API int statfs64(const char *path, struct statfs64 *st)
+{
+	return door_statfs(path, (struct statfs *)st);
+}
+
+SKEP_API int fstatfs64(int fd, struct statfs64 *st)
+{
+	return door_fstatfs(fd, (struct statfs *)st);
+}
+
+/* ---- what root may do and clients do first: objects here are not locked memory ---- */
+
+static int forgive_memlock(int resource, int ret, int saved)
+{
+	if (!ret || errno != EPERM || resource != RLIMIT_MEMLOCK)
+		return ret;
+	errno = saved;
+	return 0;
+}
+
+SKEP_API int setrlimit(__rlimit_resource_t resource, const struct rlimit *lim)
+{
+	int saved = errno;
+
+	return forgive_memlock((int)resource, REAL(setrlimit)(resource, lim), saved);
+}
+
+SKEP_API int setrlimit64(__rlimit_resource_t resource, const struct rlimit64 *lim)
+{
+	int saved = errno;
+
+	return forgive_memlock((int)resource, REAL(setrlimit64)(resource, lim), saved);
+}
+
+SKEP_API int prlimit(pid_t pid, enum __rlimit_resource resource, const struct rlimit *lim, struct rlimit *old)
+{
+	int saved = errno;
+
+	return forgive_memlock(pid ? -1 : (int)resource, REAL(prlimit)(pid, resource, lim, old), saved);
+}
+
+SKEP_API int prlimit64(pid_t pid, enum __rlimit_resource resource, const struct rlimit64 *lim,
+		       struct rlimit64 *old)
+{
+	int saved = errno;
+
+	return forgive_memlock(pid ? -1 : (int)resource, REAL(prlimit64)(pid, resource, lim, old), saved);
+}
+
+static bool as_root(void)
+{
+	static int known;	/* 0: not asked yet; races are harmless */
+
+	if (!known) {
+		const char *s = getenv("SKEP_AS_ROOT");
+
+		known = s && *s == '1' ? 1 : -1;
+	}
+	return known > 0;
+}
+
+SKEP_API uid_t geteuid(void)
+{
+	return as_root() ? 0 : (uid_t)raw_syscall(SYS_geteuid, 0, 0, 0, 0, 0, 0);
+}
