@@ -678,6 +678,10 @@ static int jmp(struct jit *j, u32 i)
 	if (cc < 0)
 		return -EINVAL;
 	compare(j, in);
+	if (to == i + 2 && jit_follows(j, i, 1) && insn_is_ja(in[1].code)) {	/* a jump over a jump */
+		x86_jump_if(j, cc ^ 1, (u32)insn_target(&in[1], i + 1));
+		return 2;
+	}
 	x86_jump_if(j, cc, to);
 	return 1;
 }

@@ -17,6 +17,23 @@ static void zero(struct jit *j, u8 r)
 	x86_load_imm(j, r, 0);
 }
 
+/* rax / BY, unsigned; the 32-bit instruction, up to four times as fast, when both values are that small. */
+static void divide_u64(struct jit *j, u8 by)
+{
+	u32 small, done;
+
+	x86_move(j, RDX, RAX);
+	x86_alu(j, true, X86_OR, RDX, by);
+	x86_shift_imm(j, true, X86_SHR, RDX, 32);	/* rdx is zero when the next jump is taken */
+	small = x86_skip(j, CC_E);
+	zero(j, RDX);
+	x86_rr(j, true, 0xf7, 6, by);
+	done = x86_skip_always(j);
+	x86_land(j, small);
+	x86_rr(j, false, 0xf7, 6, by);
+	x86_land(j, done);
+}
+
 /* The machine's instruction; divisor neither 0 nor (signed) -1. */
 static void divide(struct jit *j, const struct division *d)
 {
@@ -27,11 +44,15 @@ static void divide(struct jit *j, const struct division *d)
 	if (d->keep_rax)
 		x86_move(j, X86_TMP3, RAX);
 	x86_move(j, RAX, d->dst);
-	if (d->is_signed)
-		x86_op(j, d->w, 0x99, 0, 0, 0, false);		/* cdq, cqo */
-	else
-		zero(j, RDX);
-	x86_rr(j, d->w, 0xf7, d->is_signed ? 7 : 6, d->by);
+	if (d->w && !d->is_signed) {
+		divide_u64(j, d->by);
+	} else {
+		if (d->is_signed)
+			x86_op(j, d->w, 0x99, 0, 0, 0, false);		/* cdq, cqo */
+		else
+			zero(j, RDX);
+		x86_rr(j, d->w, 0xf7, d->is_signed ? 7 : 6, d->by);
+	}
 	x86_move(j, d->dst, result);
 	if (d->keep_rax)
 		x86_move(j, RAX, X86_TMP3);
