@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* jit.c - the compiler's driver: analysis (ir.c), one pass of emission, branch shortening, relocations. Works in time
- * linear in the program but for branch shortening, whose few rounds only look at branches. Pure: same input, same
- * code; no addresses of this process get into the result. See jit.h for how it is cut. */
+ * linear in the program but for branch shortening, whose few rounds only look at branches. Same input on
+ * the same machine, same code; no addresses of this process get into the result. See jit.h for how it is cut. */
 #include "vm/jit.h"
 
 #include <errno.h>
@@ -216,6 +216,7 @@ int jit_compile(const struct bpf_insn *xlated, u32 cnt, struct image_subprog *su
 {
 	struct jit j = {
 		.insn = xlated, .cnt = cnt, .subs = subs, .nr_subs = nr_subs, .o = o, .ops = ops_of(o->arch),
+		.cpu = jit_cpu_features() & ~o->without,
 	};
 	int err;
 

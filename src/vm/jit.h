@@ -55,6 +55,7 @@ struct jit {
 	struct jit_label {
 		u32 at, site;		/* offset, and number of sites before it */
 	} *label;			/* cnt + 2 * nr_subs */
+	u32 cpu;			/* JIT_CPU_*: may be used */
 	u32 cpu_used;			/* JIT_CPU_*: what the code needs */
 	int err;			/* sticky: -ENOMEM, -E2BIG */
 

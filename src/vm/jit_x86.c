@@ -215,7 +215,7 @@ static void shift_reg(struct jit *j, u32 i, bool w, enum x86_shift op, u8 dst, u
 {
 	bool keep = x86_live(j, i, 4) && dst != RCX && src != RCX;
 
-	if (j->o->cpu & JIT_CPU_X86_BMI2 && (src != RCX || dst == RCX)) {
+	if (j->cpu & JIT_CPU_X86_BMI2 && (src != RCX || dst == RCX)) {
 		x86_shift_bmi2(j, w, op, dst, src);
 		return;
 	}

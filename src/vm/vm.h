@@ -61,13 +61,13 @@ struct jit_map {
 	u32 max_entries;
 	u32 value_stride;		/* bytes from one element to the next in map->data */
 };
-/* Optional features of the CPU that the code may use; what it does use, it says in a RELOC_CPU. */
+/* Optional features of the CPU. Code that needs some says so in a RELOC_CPU. */
 #define JIT_CPU_X86_BMI2	BIT(0)
 u32 jit_cpu_features(void);		/* of this machine */
 
 struct jit_opts {
 	enum jit_arch arch;
-	u32 cpu;			/* JIT_CPU_*; 0: runs on any CPU of the architecture */
+	u32 without;			/* JIT_CPU_* not to be used although this machine has them */
 	const struct jit_map *maps;	/* in the order of IMG_MAPS: relocations hold the index */
 	u32 nr_maps;
 };

@@ -183,14 +183,14 @@ static __attribute__((unused)) int run_interp(const struct prog_text *p, u64 *r0
 	return 0;
 }
 
-static int run_jit_on(struct prog_text *p, u32 cpu, u64 *r0)
+static int run_jit_on(struct prog_text *p, u32 without, u64 *r0)
 {
 	struct jit_opts o = test_opts;
 	struct jit_code jc;
 	struct code *c;
 	int err;
 
-	o.cpu = cpu;
+	o.without = without;
 	err = jit_compile(p->in, p->cnt, p->subs, p->nr_subs, &o, &jc);
 	if (err)
 		return err;
@@ -209,11 +209,11 @@ static __attribute__((unused)) int run_jit(struct prog_text *p, u64 *r0)
 {
 	u32 cpu = jit_cpu_features();
 	u64 other = 0;
-	int err = run_jit_on(p, 0, r0);
+	int err = run_jit_on(p, cpu, r0);
 
 	if (err || !cpu)
 		return err;
-	err = run_jit_on(p, cpu, &other);
+	err = run_jit_on(p, 0, &other);
 	return err ? err : other != *r0 ? -EDOM : 0;
 }
 
