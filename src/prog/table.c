@@ -192,7 +192,8 @@ static int link_code(const struct build *b)
 			p->entry = (u64 (*)(void *))code_entry(p->code, subs[0].code_off);
 			return 0;
 		}
-		if (err != -EPERM && err != -EACCES)	/* no executable memory here: interpret */
+		/* no executable memory here, or code for another CPU: interpret */
+		if (err != -EPERM && err != -EACCES && err != -ENOEXEC)
 			return err;
 	}
 	return interp_link(section(b, IMG_XLATED), count(b, IMG_XLATED, sizeof(struct bpf_insn)),
