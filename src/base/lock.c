@@ -131,7 +131,7 @@ void lease_init(struct domain_full *d)
 		return;
 	/* pairs with the CAS and load in lease_try_slow(): one of the two sees the other */
 	__atomic_store_n(&d->ctl->rseq_seen, 1, __ATOMIC_SEQ_CST);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	FENCE(__ATOMIC_SEQ_CST);
 	d->d.rseq = 1;
 #endif
 }

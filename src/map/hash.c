@@ -356,7 +356,7 @@ static int copy_out(struct map *m, const void *key, void *value, u64 flags)
 		if (!e)
 			return -ENOENT;
 		copy_value(m, e, value);
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		FENCE(__ATOMIC_ACQUIRE);
 		if (READ_ONCE(e->hash) == hash && racy_equal(e->key, key, h->key_size))
 			return 0;
 	}

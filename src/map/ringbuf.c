@@ -120,7 +120,7 @@ static void wake(const struct ring *r)
 static void wake_if_due(const struct ring *r, u64 pos, u64 flags)
 {
 	/* our store of the producer position before this load: pairs with the fence in map_ring_readable() */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	FENCE(__ATOMIC_SEQ_CST);
 	if (!READ_ONCE(r->shm->waiters))
 		return;
 	if ((flags & BPF_RB_FORCE_WAKEUP) ||
@@ -154,7 +154,7 @@ bool map_ring_readable(struct map *m)
 {
 	const struct ring *r = ring_of(m);
 
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);	/* pairs with wake_if_due() */
+	FENCE(__ATOMIC_SEQ_CST);	/* pairs with wake_if_due() */
 	return LOAD_ACQUIRE(*r->cons) != LOAD_ACQUIRE(*r->prod);
 }
 
