@@ -110,9 +110,10 @@ const u32 spec_nr_kfuncs = ARRAY_SIZE(spec_kfuncs);
 #define MIN2		SPEC_CF_MIN2
 #define ARRAY8		SPEC_CF_ARRAY8
 #define DIRECT		SPEC_CF_DIRECT
-#define CTX(c, f, o, sz, w, fl, r, wr, ra, wa, in, status)				\
+#define ONLY(r, w)	.read_attach = r, .write_attach = w
+#define CTX(c, f, o, sz, w, fl, r, wr, in, status, ...)					\
 	{ .ctx = #c, .name = #f, .off = o, .size = sz, .what = CF_##w, .flags = fl,	\
-	  .readers = r, .writers = wr, .read_attach = ra, .write_attach = wa, in, .st = status },
+	  .readers = r, .writers = wr, in, .st = status, __VA_ARGS__ },
 const struct spec_ctx_field spec_ctx_fields[] = {
 #include "spec/ctx.def"
 };
