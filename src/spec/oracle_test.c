@@ -192,3 +192,74 @@ TEST(type_flags)
 	NEED_KERNEL();
 	each_type(flags);
 }
+
+/* ---- memory behind pointers that a context gives ---- */
+static u8 mem_code(u32 size, bool write)
+{
+	return (u8)((write ? BPF_STX : BPF_LDX) | BPF_MEM |
+		    (size == 1 ? BPF_B : size == 2 ? BPF_H : size == 4 ? BPF_W : BPF_DW));
+}
+
+/* R2 = what the context has at AT; SK: its full socket; then one access to it. */
+static int load_behind(const struct spec_prog *p, u32 at, bool full_sock, s32 off, u32 size, bool write)
+{
+	struct bpf_insn insns[16];
+	u32 n = 0, null[2] = { 0, 0 };
+
+	insns[n++] = (struct bpf_insn){ .code = BPF_LDX | BPF_MEM | BPF_DW, .dst_reg = 1, .src_reg = 1,
+					.off = (s16)at };
+	insns[n++] = mov(0, 0);
+	null[0] = n;
+	insns[n++] = (struct bpf_insn){ .code = 0x15, .dst_reg = 1 };
+	if (full_sock) {
+		insns[n++] = (struct bpf_insn){ .code = 0x85, .imm = BPF_FUNC_sk_fullsock };
+		null[1] = n;
+		insns[n++] = (struct bpf_insn){ .code = 0x15, .dst_reg = 0 };
+		insns[n++] = (struct bpf_insn){ .code = 0xbf, .dst_reg = 1, .src_reg = 0 };
+	}
+	insns[n++] = mov(2, 0);
+	insns[n++] = (struct bpf_insn){ .code = mem_code(size, write), .dst_reg = write ? 1 : 2,
+					.src_reg = write ? 2 : 1, .off = (s16)off };
+	insns[n++] = mov(0, 0);
+	insns[null[0]].off = (s16)(n - null[0] - 1);
+	if (full_sock)
+		insns[null[1]].off = (s16)(n - null[1] - 1);
+	insns[n++] = exit_insn;
+	return kernel_load(p->type, 0, insns, n, false);
+}
+
+static const struct {
+	const char *name;
+	u64 who;
+	u32 type, at;
+	bool full_sock;
+	u32 end;
+} pointers[] = {
+	{ "any socket", SPEC_P_SOCK_COMMON, BPF_PROG_TYPE_SCHED_CLS, offsetof(struct __sk_buff, sk), false, 88 },
+	{ "full socket", SPEC_P_SOCK, BPF_PROG_TYPE_SCHED_CLS, offsetof(struct __sk_buff, sk), true, 88 },
+	{ "flow keys", SPEC_P_FLOW_KEYS, BPF_PROG_TYPE_FLOW_DISSECTOR, offsetof(struct __sk_buff, flow_keys), false,
+	  64 },
+};
+
+TEST(memory_behind_pointers)
+{
+	NEED_KERNEL();
+	for (u32 i = 0; i < ARRAY_SIZE(pointers); i++) {
+		const struct spec_prog *p = spec_prog(pointers[i].type);
+
+		t_row("accesses to %s", pointers[i].name);
+		for (u32 size = 1; size <= 8; size *= 2)
+			for (u32 off = 0; off < pointers[i].end; off += size)
+				for (u32 write = 0; write < 2; write++) {
+					int err = load_behind(p, pointers[i].at, pointers[i].full_sock, (s32)off,
+							      size, write);
+					const struct spec_ctx_field *f;
+
+					f = spec_mem_access(pointers[i].who, (s32)off, size, write);
+					if (!err != !!f)
+						t_fail(__FILE__, __LINE__, "%s of %u bytes at %u: kernel %d, row %s",
+						       write ? "write" : "read", size, off, err,
+						       f ? f->name : "no");
+				}
+	}
+}
