@@ -78,16 +78,13 @@ static int load(struct side *s, const struct row *r)
 {
 	static struct bpf_insn insns[MAX_INSNS_];
 	const char *why = NULL;
-	int n = asm_text(r->text, insns, MAX_INSNS_, &why), fd;
+	int n = asm_text(r->text, insns, MAX_INSNS_, &why);
 
 	if (n < 0) {
 		t_fail(__FILE__, __LINE__, "cannot assemble: %s", why ? why : "?");
 		return 1;
 	}
-	fd = side_load(s, r->type, insns, (u32)n, strcmp(r->verdict, "E2BIG") ? 1 : 4);
-	if (fd >= 0)
-		close(fd);
-	return fd < 0 ? fd : 0;
+	return side_verdict(s, r->type, insns, (u32)n, strcmp(r->verdict, "E2BIG") ? 1 : 4);
 }
 
 static FILE *rows_open(void)
