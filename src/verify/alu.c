@@ -197,12 +197,29 @@ static int ptr_alu(struct vfy_env *e, const struct bpf_insn *insn, const struct 
 }
 
 /* ---- scalars ---- */
+/* A number known to be -1 or 0 is walked as two constants, when the next step would blur it. */
+static int maybe_fork(struct vfy_env *e, const struct bpf_insn *insn, struct vfy_reg *d, const struct vfy_scalar *s)
+{
+	struct vfy_state *other;
+
+	if (!vfy_scalar_forks(insn->code, &d->s, s))
+		return 0;
+	other = vfy_push(e, e->insn, e->insn, false);
+	if (!other)
+		return e->err_code;
+	vfy_scalar_fork(&d->s, &other->frame[other->curframe]->regs[insn->dst_reg].s, &d->s);
+	return 0;
+}
+
 static int scalar_alu(struct vfy_env *e, const struct bpf_insn *insn, const struct vfy_reg *src)
 {
 	struct vfy_reg *d = &cur_regs(e)[insn->dst_reg];
 	bool wide = BPF_CLASS(insn->code) == BPF_ALU64;
 	struct vfy_scalar s = src->s;
+	int err = maybe_fork(e, insn, d, &s);
 
+	if (err)
+		return err;
 	d->type = R_SCALAR;
 	vfy_scalar_alu(insn->code, insn->off, &d->s, &s);
 	/* rX = rY + const: remember the distance, so that a bound found for one holds for the other */

@@ -391,6 +391,8 @@ static int arg_check(struct vfy_env *e, struct vfy_call *c, u32 n)
 /* ---- fixups: what rows cannot say ---- */
 static int fixup_tail_call(struct vfy_env *e, struct vfy_call *c)
 {
+	if (!c->map || c->map->type != BPF_MAP_TYPE_PROG_ARRAY)
+		return vfy_reject(e, VR_MAP_HELPER, -EINVAL, -1, "expected prog array map for tail call");
 	e->out->image_flags |= IMG_F_TAIL_CALLS;
 	return vfy_leaks_check(e, "tail_call", true);
 }
@@ -560,7 +562,9 @@ static int may_call(struct vfy_env *e, s32 id, const struct spec_helper **out)
 	const struct spec_helper *h = spec_helper_for(id, e->in->prog_type, e->in->attach_type);
 	bool capable;
 
-	if (id <= 0 || !h)
+	if (!id)
+		return vfy_reject(e, VR_NO_HELPER, -EINVAL, -1, "program of this type cannot use helper bpf_unspec#0");
+	if (id < 0 || !h)
 		return vfy_reject(e, VR_NO_HELPER, -EINVAL, -1, "invalid func %s#%d",
 				  "unknown", id);
 	capable = (!(h->flags & SPEC_HELPER_BPF_CAP) || e->bpf_capable) &&
