@@ -1,9 +1,141 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* main.c - the skep command: dispatch. */
+/* main.c - the skep command: global options, and the table of commands. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
-int main(void)
+#include <skep.h>
+
+#include "tool/libbpf.h"
+#include "tool/tool.h"
+
+static int cmd_help_top(int argc, char **argv);
+static int cmd_version(int argc, char **argv);
+
+#define BTF_ARGS "list | dump id N"
+
+static const struct cmd commands[] = {
+	{ "run",     cmd_run,      "FILE [--in CAPTURE] [OPTIONS]",  "load a program, run it on packets, show its maps" },
+	{ "verify",  cmd_verify,   "FILE... [OPTIONS]",              "does the verifier accept these programs?" },
+	{ "prog",    cmd_prog,     "show | dump | run | pin | load ...", "loaded programs" },
+	{ "map",     cmd_map,      "show | dump | lookup | update | delete | pin | create ...", "maps" },
+	{ "btf",     cmd_btf,      BTF_ARGS,                         "type information" },
+	{ "feature", cmd_feature,  "[instructions | helpers | maps | ...]", "what is supported, row by row" },
+	{ "doctor",  cmd_doctor,   "",                               "what this machine allows" },
+	{ "gc",      cmd_gc,       "",                               "remove what nobody uses any more" },
+	{ "version", cmd_version,  "",                               "print the version" },
+	{ "help",    cmd_help_top, "[COMMAND]",                      "print this, or a command's help" },
+	{},
+};
+
+static int cmd_version(int argc, char **argv)
 {
-	fputs("skep: no commands yet\n", stderr);
-	return 2;
+	if (opt.json) {
+		struct json *j = out_json();
+
+		json_obj(j, NULL);
+		json_str(j, "version", skep_version());
+		json_fmt(j, "libbpf_version", "%u.%u", libbpf_major_version(), libbpf_minor_version());
+		json_end(j, '}');
+	} else {
+		printf("skep v%s\nusing libbpf v%u.%u\n", skep_version(), libbpf_major_version(),
+		       libbpf_minor_version());
+	}
+	return EXIT_OK;
+}
+
+static void usage(FILE *f)
+{
+	fputs("usage: skep [OPTIONS] COMMAND ...\n\n"
+	      "eBPF without the kernel: load, verify, compile and run programs, keep and pin maps.\n\n", f);
+	for (const struct cmd *c = commands; c->name; c++)
+		fprintf(f, "  %-8s  %s\n", c->name, c->help);
+	fputs("\n"
+	      "  -j, --json      print JSON (bpftool's keys)    -p, --pretty    the same, indented\n"
+	      "  -d, --debug     libbpf's messages on stderr    -f, --bpffs     show where objects are pinned\n"
+	      "  -n, --nomount   ignored, as bpftool takes it   -V, --version   -h, --help\n\n"
+	      "Commands may be shortened. 'skep COMMAND help' says more. Try first:\n"
+	      "  skep run examples/flows.bpf.c --in examples/traffic.pcap\n", f);
+}
+
+static int cmd_help_top(int argc, char **argv)
+{
+	char *help[] = { (char *)"help", NULL };
+
+	if (!argc || !strcmp(argv[0], "help")) {
+		usage(stdout);
+		return EXIT_OK;
+	}
+	return cmd_dispatch(commands, "", 2, (char *[]){ argv[0], help[0], NULL });
+}
+
+struct global {
+	const char *name, *alias;
+	bool *to;
+};
+
+static const struct global globals[] = {
+	{ "-j", "--json",    &opt.json },
+	{ "-p", "--pretty",  &opt.pretty },
+	{ "-d", "--debug",   &opt.debug },
+	{ "-f", "--bpffs",   &opt.paths },
+	{ "-n", "--nomount", NULL },
+};
+
+static const struct global *global_find(const char *word)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(globals); i++)
+		if (!strcmp(word, globals[i].name) || !strcmp(word, globals[i].alias))
+			return &globals[i];
+	return NULL;
+}
+
+/* Takes the global options out of argv wherever they stand ("skep map show -j" is what people type), up to "--". */
+static int take_globals(int argc, char **argv)
+{
+	int n = 0, i;
+
+	for (i = 0; i < argc && strcmp(argv[i], "--"); i++) {
+		const struct global *g = global_find(argv[i]);
+
+		if (!g)
+			argv[n++] = argv[i];
+		else if (g->to)
+			*g->to = true;
+	}
+	for (; i < argc; i++)
+		argv[n++] = argv[i];
+	argv[n] = NULL;
+	opt.json |= opt.pretty;
+	return n;
+}
+
+static int dispatch(int argc, char **argv)
+{
+	if (!argc) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[0], "-V") || !strcmp(argv[0], "--version"))
+		return cmd_version(0, NULL);
+	if (!strcmp(argv[0], "-h") || !strcmp(argv[0], "--help"))
+		return cmd_help_top(0, NULL);
+	if (argv[0][0] == '-')
+		return fail(EXIT_USAGE, "unknown option '%s': see 'skep help'", argv[0]);
+	return cmd_dispatch(commands, "", argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+	int rc;
+
+	argc = take_globals(argc - 1, argv + 1);
+	libbpf_init();
+	rc = dispatch(argc, argv + 1);
+	if (opt.json)
+		json_done(out_json());
+	if (fflush(stdout) || ferror(stdout))
+		return rc ? rc : EXIT_FAILED;
+	return rc;
 }
