@@ -41,7 +41,8 @@ FRONT_SRC := $(sort $(filter-out %_test.c %_fuzz.c $(PRELOAD_SRC),$(wildcard src
 FRONT_OBJ := $(FRONT_SRC:src/%.c=$B/obj/%.o)
 TEST_SRC := $(sort $(wildcard src/*/*_test.c) $(wildcard test/*/*_test.c))
 TEST_BIN := $(patsubst %.c,$B/test/%,$(subst /,.,$(TEST_SRC)))
-TOOL_LIBS := -l:libbpf.a -lpcap -lelf -lz
+# libzydis disassembles machine code (prog dump jited); without it that is hexadecimal.
+TOOL_LIBS := -l:libbpf.a -lpcap -lelf -lz $(if $(wildcard /usr/include/Zydis/Zydis.h),-lZydis)
 
 .PHONY: all help deps demo check test lint install clean soak fuzz conformance cov
 

@@ -22,7 +22,7 @@
 #include <bpf/bpf_helpers.h>
 
 #define MAX_VLANS	2
-#define MAX_EXTENSIONS	8	/* IPv6 extension headers followed */
+#define MAX_EXTENSIONS	6	/* IPv6 extension headers followed: all that RFC 8200 knows */
 #define MAX_FLOWS	65536
 
 /* IANA's protocol numbers, and from 256 on what has none. */

@@ -26,6 +26,8 @@ struct json *out_json(void)
 /* ---- errors ---- */
 static void vsay(const char *lead, const char *fmt, va_list ap)
 {
+	if (opt.mute)
+		return;
 	fflush(stdout);
 	fputs(lead, stderr);
 	vfprintf(stderr, fmt, ap);
@@ -37,6 +39,8 @@ static void vfail(const char *tail, const char *fmt, va_list ap)
 	struct json *j = out_json();
 	struct sbuf b = {};
 
+	if (opt.mute)
+		return;
 	sbuf_vprintf(&b, fmt, ap);
 	if (tail)
 		sbuf_printf(&b, ": %s", tail);

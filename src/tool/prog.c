@@ -37,14 +37,18 @@ void pin_text(void *arg, const char *path)
 	printf("\tpinned %s\n", path);
 }
 
+static s64 clock_ns(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
 /* load_time counts from boot. */
 static time_t loaded_at(u64 since_boot_ns)
 {
-	struct timespec now, boot;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	return now.tv_sec - boot.tv_sec + (time_t)(since_boot_ns / 1000000000);
+	return (time_t)((clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) + (s64)since_boot_ns) / 1000000000);
 }
 
 struct prog_full {

@@ -177,6 +177,8 @@ static int run_packet(struct job *k, int fd, struct bpf_test_run_opts *t, const 
 
 	t->data_in = k->cap.data + p->off;
 	t->data_size_in = p->len;
+	t->data_size_out = 0;	/* libbpf leaves the last one's size there */
+	t->ctx_size_out = 0;
 	err = bpf_prog_test_run_opts(fd, t);
 	if (!err) {
 		count_ret(&k->st, t->retval);

@@ -13,6 +13,7 @@ enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_ENV };
 
 struct tool_opts {
 	bool json, pretty, debug, paths;	/* -j, -p, -d, -f */
+	bool mute;				/* no messages: fuzz targets */
 };
 extern struct tool_opts opt;
 

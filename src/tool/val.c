@@ -63,8 +63,8 @@ static enum form int_form(const struct btf_type *t)
 
 static enum form array_form(const struct btf *btf, const struct btf_type *t)
 {
-	const struct btf_type *e = btf__type_by_id(btf, btf__resolve_type(btf, btf_array(t)->type) < 0 ? 0 :
-						   (u32)btf__resolve_type(btf, btf_array(t)->type));
+	s32 elem = btf__resolve_type(btf, btf_array(t)->type);
+	const struct btf_type *e = elem < 0 ? NULL : btf__type_by_id(btf, (u32)elem);
 	const char *name;
 
 	if (!e || !btf_is_int(e) || e->size != 1)
@@ -381,15 +381,16 @@ s64 val_enum(const struct btf *btf, u32 type, const char *text)
 void val_add(const struct btf *btf, const struct val_leaf *l, u32 n, void *to, const void *from)
 {
 	for (u32 i = 0; i < n; i++) {
-		u32 size = (u32)MAX(btf__resolve_size(btf, l[i].type), 0), at = l[i].off / 8;
+		s64 size = btf__resolve_size(btf, l[i].type);
+		u32 at = l[i].off / 8;
 		u64 a = 0, b = 0;
 
-		if (!l[i].sum || size > 8)
+		if (!l[i].sum || size <= 0 || size > 8)
 			continue;
-		memcpy(&a, (u8 *)to + at, size);
-		memcpy(&b, (const u8 *)from + at, size);
+		memcpy(&a, (u8 *)to + at, (size_t)size);
+		memcpy(&b, (const u8 *)from + at, (size_t)size);
 		a += b;
-		memcpy((u8 *)to + at, &a, size);
+		memcpy((u8 *)to + at, &a, (size_t)size);
 	}
 }
 

@@ -134,8 +134,8 @@ static int check_file(struct verify *o, const char *path)
 		obj = source_open(&s, &one);
 		rc = MAX(rc, obj ? EXIT_OK : one);
 		p = obj ? prog_at(obj, i) : NULL;
-		if (p && (!o->prog || !strcmp(o->prog, bpf_program__name(p))))
-			rc = MAX(rc, check_one(o, &s, obj, p));
+		one = p && (!o->prog || !strcmp(o->prog, bpf_program__name(p))) ? check_one(o, &s, obj, p) : EXIT_OK;
+		rc = MAX(rc, one);
 		bpf_object__close(obj);
 		if (!p)
 			break;

@@ -1,0 +1,6 @@
+# make demo: packages, build, and the main job on the example capture.
+.PHONY: demo
+demo:
+	@scripts/deps.sh build
+	@$(MAKE) --no-print-directory $B/bin/skep
+	@scripts/demo.sh $B/bin/skep
