@@ -8,11 +8,12 @@
  * embedding program does. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <pcap/pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "flows_capture.h"
 
 #ifndef KERNEL
 #include "prog/prog.h"
@@ -22,15 +23,6 @@
 
 #define ROUNDS		9
 #define REPEAT		400000
-#define MAX_PACKETS	100000
-
-struct frame {
-	unsigned char *data;
-	unsigned int len;
-};
-
-static struct frame frames[MAX_PACKETS];
-static int nr;
 
 static double now(void)
 {
@@ -59,25 +51,6 @@ static void die(const char *what)
 	exit(1);
 }
 
-static void load_capture(const char *path)
-{
-	char err[PCAP_ERRBUF_SIZE];
-	pcap_t *p = pcap_open_offline(path, err);
-	struct pcap_pkthdr *h;
-	const unsigned char *d;
-
-	if (!p) {
-		fprintf(stderr, "%s\n", err);
-		exit(1);
-	}
-	while (nr < MAX_PACKETS && pcap_next_ex(p, &h, &d) == 1) {
-		frames[nr].data = malloc(h->caplen);
-		memcpy(frames[nr].data, d, h->caplen);
-		frames[nr++].len = h->caplen;
-	}
-	pcap_close(p);
-}
-
 /* The kinds of packets looked at alone: the first of the capture that a BPF filter (tcpdump's language) finds. */
 static const struct {
 	const char *name, *filter;
@@ -89,28 +62,9 @@ static const struct {
 	{ "ARP, 1 packet repeated", "arp" },
 };
 
-static struct frame *find(const char *filter)
-{
-	pcap_t *p = pcap_open_dead(DLT_EN10MB, 65535);
-	struct bpf_program f;
-	struct frame *hit = NULL;
-
-	if (pcap_compile(p, &f, filter, 1, PCAP_NETMASK_UNKNOWN))
-		return NULL;
-	for (int i = 0; i < nr && !hit; i++) {
-		struct pcap_pkthdr h = { .caplen = frames[i].len, .len = frames[i].len };
-
-		if (pcap_offline_filter(&f, &h, frames[i].data))
-			hit = &frames[i];
-	}
-	pcap_freecode(&f);
-	pcap_close(p);
-	return hit;
-}
-
 static void one_packet(int fd, const char *name, const char *filter)
 {
-	struct frame *f = find(filter);
+	struct frame *f = frame_find(filter);
 	double v[ROUNDS];
 
 	for (int r = 0; f && r < ROUNDS; r++) {
@@ -129,20 +83,20 @@ static void one_packet(int fd, const char *name, const char *filter)
 static void whole_capture(int fd)
 {
 	double v[ROUNDS];
-	int passes = 20000 / nr + 1;
+	int passes = 20000 / nr_frames + 1;
 
 	for (int r = 0; r < ROUNDS; r++) {
 		double t0 = now();
 
 		for (int k = 0; k < passes; k++)
-			for (int i = 0; i < nr; i++) {
+			for (int i = 0; i < nr_frames; i++) {
 				struct bpf_test_run_opts t = { .sz = sizeof(t), .data_in = frames[i].data,
 							       .data_size_in = frames[i].len };
 
 				if (bpf_prog_test_run_opts(fd, &t))
 					die("test_run");
 			}
-		v[r] = (double)passes * nr * 1e9 / (now() - t0);
+		v[r] = (double)passes * nr_frames * 1e9 / (now() - t0);
 	}
 	printf("whole capture, one test run per packet\t%.0f\n", median(v));
 }
@@ -157,8 +111,8 @@ static double embedded_pass(struct prog *p, int passes)
 	struct run run;
 
 	for (int k = 0; k < passes; k++)
-		for (int i = 0; i < nr;) {
-			int n = nr - i < 64 ? nr - i : 64;
+		for (int i = 0; i < nr_frames;) {
+			int n = nr_frames - i < 64 ? nr_frames - i : 64;
 
 			if (prog_enter(p, &run))
 				die("enter");
@@ -173,7 +127,7 @@ static double embedded_pass(struct prog *p, int passes)
 			}
 			prog_exit(&run, (u64)n, 0);
 		}
-	return (double)passes * nr * 1e9 / (now() - t0);
+	return (double)passes * nr_frames * 1e9 / (now() - t0);
 }
 
 static void embedded(int fd)
@@ -185,7 +139,7 @@ static void embedded(int fd)
 	if (caller_self(&c) || prog_open_fd(c.dir, fd, &p))
 		die("open");
 	for (int r = 0; r < ROUNDS; r++)
-		v[r] = embedded_pass(p, 200000 / nr + 1);
+		v[r] = embedded_pass(p, 200000 / nr_frames + 1);
 	printf("whole capture, called in process\t%.0f\n", median(v));
 	prog_put(p);
 }
@@ -198,7 +152,7 @@ int main(int argc, char **argv)
 
 	if (argc != 3)
 		return 2;
-	load_capture(argv[2]);
+	frames_load(argv[2]);
 	obj = bpf_object__open(argv[1]);
 	if (!obj || bpf_object__load(obj))
 		die("load");
