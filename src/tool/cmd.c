@@ -197,6 +197,8 @@ int cmd_help(const struct cmd *table, const char *noun)
 		fprintf(f, "  skep %s%s%s%s%s\n", noun, *noun ? " " : "", c->name, *c->args ? " " : "", c->args);
 		if (*c->help)
 			fprintf(f, "        %s\n", c->help);
+		if (c->more && *c->more)
+			fprintf(f, "\n%s", c->more);
 	}
 	return EXIT_OK;
 }
@@ -213,7 +215,7 @@ int cmd_dispatch(const struct cmd *table, const char *noun, int argc, char **arg
 	c = find(table, noun, argv[0], &rc);
 	if (!c)
 		return rc;
-	if (argc > 1 && *noun && !strcmp(argv[1], "help")) {
+	if (argc > 1 && (*noun || c->more) && !strcmp(argv[1], "help")) {
 		const struct cmd one[] = { *c, {} };
 
 		return cmd_help(one, noun);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/sbuf.h"
+#include "tool/compile.h"
 #include "tool/libbpf.h"
 
 extern char **environ;
@@ -45,7 +46,7 @@ static bool have(const char *name)
 	return found;
 }
 
-static const char *find_clang(void)
+const char *compile_find_clang(void)
 {
 	const char *env = getenv("CLANG");
 	static char name[16];
@@ -149,7 +150,7 @@ static int spawn(const struct args *a, int err_fd, pid_t *pid)
 
 int compile_c(const char *path, const struct cc_opts *cc, int out_fd)
 {
-	const char *clang = find_clang();
+	const char *clang = compile_find_clang();
 	struct sbuf text = {};
 	struct args a = {};
 	int p[2], status = 0, rc;

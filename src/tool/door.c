@@ -9,6 +9,7 @@
 
 #include "base/obj.h"
 #include "base/sbuf.h"
+#include "sys/door.h"
 #include "sys/sys.h"
 
 bool rejection_get(struct rejection *r)
@@ -69,6 +70,11 @@ u64 fdinfo_u64(int fd, const char *field)
 				v = strtoull(p + n + 1, NULL, 0);
 	sbuf_free(&b);
 	return v;
+}
+
+bool gc_used(void)
+{
+	return door_dir_peek();
 }
 
 int gc_run(void)

@@ -22,5 +22,6 @@ void rejection_path_json(struct json *j, const char *key);
 /* fdinfo's number for FIELD ("frozen", "memlock", "owner_prog_type"), or 0. */
 u64 fdinfo_u64(int fd, const char *field);
 int gc_run(void);			/* objects removed, or -errno */
+bool gc_used(void);			/* has this process opened the directory? */
 
 #endif

@@ -121,6 +121,9 @@ static int by_pin(enum handle_kind kind, const char *value, struct handles *out)
 
 	pin_path(value, path, sizeof(path));
 	fd = bpf_obj_get(path);
+	if (fd < 0 && errno == EACCES && pin_readable(path))
+		return fail(EXIT_FAILED, "pinned %s %s: the file is damaged (cut short or overwritten)", kinds[kind].noun,
+			    value);
 	if (fd < 0)
 		return fail_errno(-errno, "pinned %s %s", kinds[kind].noun, value);
 	if (!is_kind(kind, fd)) {

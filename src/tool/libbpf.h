@@ -29,7 +29,6 @@ int source_get(const char *path, const struct cc_opts *cc, struct source *s);
 void source_free(struct source *s);
 /* NULL after fail(), *rc is the exit code. */
 struct bpf_object *source_open(const struct source *s, int *rc);
-int compile_c(const char *path, const struct cc_opts *cc, int out_fd);	/* compile.c; exit code after fail() */
 
 /* A pin as the user names it ("NAME/flows", or a path): the path to give to bpf(2). */
 void pin_path(const char *name, char *out, size_t size);

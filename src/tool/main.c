@@ -7,6 +7,7 @@
 
 #include <skep.h>
 
+#include "tool/door.h"
 #include "tool/libbpf.h"
 #include "tool/tool.h"
 
@@ -15,16 +16,37 @@ static int cmd_version(int argc, char **argv);
 
 #define BTF_ARGS "list | dump id N"
 
+#define CC_HELP \
+	"  -I DIR, -D NAME[=VALUE]  for clang, when FILE is C\n"
+
+static const char run_help[] =
+	"  --in CAPTURE             packets to run on (pcap, pcapng; -: stdin)\n"
+	"  --prog NAME              which program, if several fit\n"
+	"  --set NAME=VALUE         set a global variable of the program\n"
+	"  --pin NAME               leave program and maps behind, pinned\n"
+	"  --reuse-pins             go on with the maps that are pinned there\n"
+	"  --repeat N               run over the capture N times\n"
+	"  --top N                  at most N rows per map (20; 0: all)\n"
+	"  --sort FIELD             largest first by this field of the value\n"
+	"  --log-level N            print the verifier's log (1, 2) on stderr\n"
+	CC_HELP;
+
+static const char verify_help[] =
+	"  -o, --output FORMAT      text, or csv as veristat prints it\n"
+	"  --prog NAME              only this program\n"
+	"  --log-level N            print the verifier's log (1, 2) on stderr\n"
+	CC_HELP;
+
 static const struct cmd commands[] = {
-	{ "run",     cmd_run,      "FILE [--in CAPTURE] [OPTIONS]",  "load a program, run it on packets, show its maps" },
-	{ "verify",  cmd_verify,   "FILE... [OPTIONS]",              "does the verifier accept these programs?" },
+	{ "run",     cmd_run,      "FILE [--in CAPTURE] [OPTIONS]",  "load a program, run it on packets, show its maps", run_help },
+	{ "verify",  cmd_verify,   "FILE... [OPTIONS]",              "does the verifier accept these programs?", verify_help },
 	{ "prog",    cmd_prog,     "show | dump | run | pin | load ...", "loaded programs" },
 	{ "map",     cmd_map,      "show | dump | lookup | update | delete | pin | create ...", "maps" },
 	{ "btf",     cmd_btf,      BTF_ARGS,                         "type information" },
-	{ "feature", cmd_feature,  "[instructions | helpers | maps | ...]", "what is supported, row by row" },
-	{ "doctor",  cmd_doctor,   "",                               "what this machine allows" },
-	{ "gc",      cmd_gc,       "",                               "remove what nobody uses any more" },
-	{ "version", cmd_version,  "",                               "print the version" },
+	{ "feature", cmd_feature,  "[instructions | helpers | maps | ...]", "what is supported, row by row", "" },
+	{ "doctor",  cmd_doctor,   "",                               "what this machine allows", "" },
+	{ "gc",      cmd_gc,       "",                               "remove what nobody uses any more", "" },
+	{ "version", cmd_version,  "",                               "print the version", "" },
 	{ "help",    cmd_help_top, "[COMMAND]",                      "print this, or a command's help" },
 	{},
 };
@@ -126,6 +148,13 @@ static int dispatch(int argc, char **argv)
 	return cmd_dispatch(commands, "", argc, argv);
 }
 
+/* What the command loaded and did not pin goes now, not when somebody next looks for garbage. */
+static void tidy(void)
+{
+	if (gc_used())
+		gc_run();
+}
+
 int main(int argc, char **argv)
 {
 	int rc;
@@ -133,6 +162,7 @@ int main(int argc, char **argv)
 	argc = take_globals(argc - 1, argv + 1);
 	libbpf_init();
 	rc = dispatch(argc, argv + 1);
+	tidy();
 	if (opt.json)
 		json_done(out_json());
 	if (fflush(stdout) || ferror(stdout))

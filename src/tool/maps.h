@@ -20,6 +20,7 @@ int handle_all(enum handle_kind kind, struct handles *out);
 void handles_free(struct handles *h);
 /* The pins of an object, as paths below the pin directory; calls each(arg, path). */
 void pins_each(int fd, void (*each)(void *arg, const char *path), void *arg);
+bool pin_readable(const char *path);	/* is there a file at this pin that we may read? */
 /* Where bpffs lies in the file system. */
 const char *pin_dir(void);
 

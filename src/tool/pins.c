@@ -53,6 +53,15 @@ static int make_pin_dir(const char *name)
 	return 0;
 }
 
+bool pin_readable(const char *name)
+{
+	const char *rel = relative(name);
+	char path[8192];
+
+	snprintf(path, sizeof(path), "%s/%s", pin_dir(), rel ? rel : "");
+	return rel && !access(path, R_OK);
+}
+
 int load_check_free(const char *name)
 {
 	const char *rel = relative(name);

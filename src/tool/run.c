@@ -129,7 +129,7 @@ static int choose(struct job *k)
 		if (fits(k, p) && !fit++)
 			k->prog = p;
 	}
-	if (all > 1 || !fit)
+	if (all > 1)
 		list_programs(k);
 	if (fit == 1)
 		return 0;

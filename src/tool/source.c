@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tool/compile.h"
 #include "tool/libbpf.h"
 
 #define MAX_OBJECT	(1ull << 30)	/* larger files are no BPF objects */
@@ -23,6 +24,8 @@ static int on_message(enum libbpf_print_level level, const char *fmt, va_list ap
 	if (level != LIBBPF_WARN || cause[0])
 		return 0;
 	vsnprintf(cause, sizeof(cause), fmt, ap);
+	if (strstr(cause, "Retrying without BTF"))
+		cause[0] = 0;	/* what comes of it is said next */
 	nl = strchr(cause, '\n');
 	if (nl)
 		*nl = 0;

@@ -23,6 +23,7 @@ struct cmd {
 	int (*fn)(int argc, char **argv);	/* argv[0] is the word behind the command; returns an exit code */
 	const char *args;			/* one line of usage */
 	const char *help;			/* what it does, one line */
+	const char *more;			/* of a verb: its options, line by line; NULL: a noun with a table of its own */
 };
 
 /* Runs the row that argv[0] names (a unique prefix is enough). NOUN: "" at top level. */
