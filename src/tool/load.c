@@ -52,21 +52,22 @@ struct load_stats load_log_stats(const struct load_log *l)
 void rejection_print(FILE *f, const struct rejection *r, const char *prog)
 {
 	const char *red = color(fileno(f)) ? "\033[1;31m" : "", *off = *red ? "\033[0m" : "";
-	const char *text = r->line_text;
+	const char *text = r->line_text, *rest = strchr(r->kernel, '\n');
+	int len = rest ? (int)(rest - r->kernel) : (int)strlen(r->kernel);	/* the kernel says some things in two lines */
 
 	fprintf(f, "%serror%s%s%s%s ", red, *r->rule ? "[" : "", r->rule, *r->rule ? "]" : "", off);
 	if (*r->file)
-		fprintf(f, "%s:%u:%u: %s\n", r->file, r->line, r->col, r->kernel);
+		fprintf(f, "%s:%u:%u: %.*s\n", r->file, r->line, r->col, len, r->kernel);
 	else
-		fprintf(f, "%s, insn %d: %s\n", prog, r->insn, r->kernel);
+		fprintf(f, "%s, insn %d: %.*s\n", prog, r->insn, len, r->kernel);
 	while (*text == ' ' || *text == '\t')
 		text++;
 	if (*text)
 		fprintf(f, "%5u | %s\n", r->line, text);
-	if (r->insn >= 0 && r->reg >= 0 && *r->reg_state)
-		fprintf(f, "      = in %s at insn %d, R%d is %s\n", prog, r->insn, r->reg, r->reg_state);
-	else if (r->insn >= 0)
-		fprintf(f, "      = in %s at insn %d\n", prog, r->insn);
+	if (r->insn >= 0)
+		fprintf(f, "      = in %s at insn %d%s%s\n", prog, r->insn, *r->reg_state ? " with " : "", r->reg_state);
+	if (rest)
+		fprintf(f, "      = %s\n", rest + 1);
 }
 
 void rejection_json(struct json *j, const struct rejection *r)
@@ -94,7 +95,7 @@ static int say_rejected(const struct rejection *r, const struct source *s, const
 		struct json *j = out_json();
 
 		json_obj(j, NULL);
-		json_fmt(j, "error", "%s: %s is rejected: %s", s->path, prog, r->kernel);
+		json_fmt(j, "error", "%s: %s is rejected: %.*s", s->path, prog, (int)strcspn(r->kernel, "\n"), r->kernel);
 		json_obj(j, "rejection");
 		rejection_json(j, r);
 		json_end(j, '}');
