@@ -231,7 +231,7 @@ static void plain_elem(const struct view *v, const struct elem *e)
 	}
 	for (u32 c = 0; c < v->m->ncpus; c++) {
 		if (map_percpu(v->m))
-			printf("%svalue (CPU %02u): ", c ? "" : "", c);
+			printf("value (CPU %02u): ", c);
 		else
 			fputs(v->m->info.value_size > 16 ? "value:\n" : "value: ", stdout);
 		print_hex(e->value + (size_t)c * v->m->stride, v->m->info.value_size, " ");

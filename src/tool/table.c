@@ -75,17 +75,21 @@ static int width(const char *s)
 
 static void print_row(const struct table *t, FILE *f, const char *indent, char *const *row, const int *w)
 {
+	u32 cols = t->cols;
+
+	while (cols > 1 && !*row[cols - 1])	/* no blanks at the end of a line */
+		cols--;
 	fputs(indent, f);
-	for (u32 c = 0; c < t->cols; c++) {
+	for (u32 c = 0; c < cols; c++) {
 		int pad = w[c] - width(row[c]);
 
 		if (t->right[c])
 			fprintf(f, "%*s%s", pad, "", row[c]);
-		else if (c + 1 < t->cols)
+		else if (c + 1 < cols)
 			fprintf(f, "%s%*s", row[c], pad, "");
 		else
 			fputs(row[c], f);
-		fputs(c + 1 < t->cols ? "  " : "\n", f);
+		fputs(c + 1 < cols ? "  " : "\n", f);
 	}
 }
 
