@@ -31,12 +31,28 @@ static inline u64 fold(u64 a, u64 b)
 #define K1	0xd1b54a32d192ed03ull
 #define K2	0x8cb92ba72f3d8dd7ull
 
-static inline u64 word(const void *p, u32 n)
+static inline u64 word8(const u8 *p)
 {
-	u64 v = 0;
+	u64 v;
 
-	memcpy(&v, p, n);
+	memcpy(&v, p, 8);
 	return v;
+}
+
+static inline u64 word4(const u8 *p)
+{
+	u32 v;
+
+	memcpy(&v, p, 4);
+	return v;
+}
+
+/* Up to 8 bytes as one number; reads that overlap instead of a loop. */
+static inline u64 short_word(const u8 *p, u32 n)
+{
+	if (n >= 4)
+		return word4(p) | word4(p + n - 4) << 32;
+	return p[0] | (u64)p[n / 2] << 8 | (u64)p[n - 1] << 16;
 }
 
 /* KSIZE is a constant in the specialised walks. */
@@ -47,15 +63,18 @@ static inline __attribute__((always_inline)) u32 hash_key(u64 seed, const void *
 	u32 n = ksize;
 
 	if (ksize == 4)
-		return fold(word(p, 4) ^ h, K1) >> 7;
+		return fold(word4(p) ^ h, K1) >> 7;
 	if (ksize == 8)
-		return fold(word(p, 8) ^ h, K1) >> 7;
+		return fold(word8(p) ^ h, K1) >> 7;
+	if (ksize < 8)
+		return fold(fold(short_word(p, n) ^ h, K1) ^ n, K2) >> 7;
 	for (; n > 16; n -= 16, p += 16)
-		h = fold(word(p, 8) ^ K1, word(p + 8, 8) ^ h);
+		h = fold(word8(p) ^ K1, word8(p + 8) ^ h);
+	/* the last 16 bytes, again those before if there are fewer */
 	if (n > 8)
-		h = fold(word(p, 8) ^ K1, word(p + 8, n - 8) ^ h);
+		h = fold(word8(p) ^ K1, word8(p + n - 8) ^ h);
 	else
-		h = fold(word(p, n) ^ K1, K2 ^ h);
+		h = fold(word8(p + n - 8) ^ K1, K2 ^ h);
 	return fold(h ^ ksize, K2) >> 7;
 }
 

@@ -209,6 +209,14 @@ static bool linked(const struct hash *h, u32 bucket, u32 link)
 	return false;
 }
 
+/* Was the element not even taken yet? It was to come from the head of the list or of the fresh ones. */
+static bool still_has(const struct mag *g, u32 link)
+{
+	u32 fresh = READ_ONCE(g->fresh);
+
+	return READ_ONCE(g->free) == link || (fresh == link - 1 && fresh < READ_ONCE(g->fresh_end));
+}
+
 /* Settle what G's owner left undone. The bucket's lock is held. May be interrupted and begun anew. */
 static void settle(struct hash *h, struct mag *g, u32 bucket)
 {
@@ -217,7 +225,7 @@ static void settle(struct hash *h, struct mag *g, u32 bucket)
 	switch (READ_ONCE(g->op)) {
 	case MAG_INSERT:
 		/* taken, but not linked: give it back */
-		if (elem_at(h, e) && READ_ONCE(g->free) != e && READ_ONCE(g->fresh) != e - 1 && !linked(h, bucket, e))
+		if (elem_at(h, e) && !still_has(g, e) && !linked(h, bucket, e))
 			push(h, g, e);
 		break;
 	case MAG_REPLACE:
