@@ -109,16 +109,22 @@ void caller_set_caps(u32 caps)
 
 int caller_self(struct caller *out)
 {
-	*out = (struct caller){ .ops = &self_ops, .caps = READ_ONCE(self_caps), .uid = getuid(), .pid = getpid() };
+	*out = (struct caller){ .ops = &self_ops, .caps = READ_ONCE(self_caps) };
 	return door_dir(&out->dir);
 }
 
 SKEP_API long skep_bpf(int cmd, union bpf_attr *attr, unsigned int size)
 {
 	struct caller c;
-	int err = caller_self(&c);
+	long ret = caller_self(&c);
+	u8 scope;
 
-	return err ? err : sys_bpf(&c, cmd, (uintptr_t)attr, size);
+	if (ret)
+		return ret;
+	scope = fault_enter();		/* signal mask and handlers are asked for once per command */
+	ret = sys_bpf(&c, cmd, (uintptr_t)attr, size);
+	fault_exit(scope);
+	return ret;
 }
 
 SKEP_API int skep_dir__use(const char *path)

@@ -29,7 +29,6 @@ struct caller {
 	void *arg;
 	struct obj_dir *dir;
 	u32 caps;			/* VFY_CAP_*: what the client may do in this directory */
-	u32 uid, pid;
 };
 
 struct call {
