@@ -11,6 +11,7 @@
 #include "sys/cmds.h"
 #include "sys/load.h"
 
+#define BPF_LOG_STATS	4u
 #define MAX_INSNS	1000000u	/* BPF_COMPLEXITY_LIMIT_INSNS */
 #define IN_SET(type, set)	((type) < 64 && (1ull << (type)) & (set))
 #define PROG_FLAGS (BPF_F_STRICT_ALIGNMENT | BPF_F_ANY_ALIGNMENT | BPF_F_TEST_STATE_FREQ | \
@@ -214,6 +215,15 @@ static int compile(struct load *l)
 	return err == -EOPNOTSUPP ? 0 : err;	/* no emitter here: interpreted */
 }
 
+/* The kernel's log ends with its statistics even when the walk never began. */
+static void end_early(struct load *l)
+{
+	if (l->log.level & BPF_LOG_STATS)
+		sbuf_printf(&l->early, "verification time 0 usec\nstack depth 0\n");
+	sbuf_printf(&l->early, "processed 0 insns (limit %u) max_states_per_insn 0 total_states 0 "
+		    "peak_states 0 mark_read 0\n", MAX_INSNS);
+}
+
 static int put_log(struct load *l, int err)
 {
 	const struct sbuf *text = l->out.log.len ? &l->out.log : &l->early;
@@ -236,7 +246,9 @@ static int check(struct load *l)
 	err = make_tag(l);
 	if (!err)
 		err = load_resolve(l);
-	if (!err)
+	if (err)
+		end_early(l);
+	else
 		err = verify(l);
 	return put_log(l, err);
 }
