@@ -133,7 +133,7 @@ int vfy_func_exit(struct vfy_env *e, u32 *idx)
 /* ---- depth of all call chains ---- */
 static u32 rounded(u32 depth)
 {
-	return ALIGN_UP(MAX(depth, 1u), 16);
+	return ALIGN_UP(depth, 16u);
 }
 
 struct chain {

@@ -52,6 +52,12 @@ static const u32 *const arg_types[] = {
 	[ARG_ARENA] = NULL,
 };
 
+/* Their values are sockets; a lookup takes a reference. */
+static bool is_sockmap(const struct vfy_map *m)
+{
+	return m->type == BPF_MAP_TYPE_SOCKMAP || m->type == BPF_MAP_TYPE_SOCKHASH;
+}
+
 static int type_fits(struct vfy_env *e, u32 regno, u32 arg)
 {
 	const u32 *fit = ARG_BASE(arg) < ARRAY_SIZE(arg_types) ? arg_types[ARG_BASE(arg)] : NULL;
@@ -374,8 +380,7 @@ static int arg_check(struct vfy_env *e, struct vfy_call *c, u32 n)
 	}
 	if (type_is_pkt(r->type) && !((c->h->flags & SPEC_HELPER_PKT_ACCESS) && vfy_may_pkt(e, ACC_READ)))
 		return vfy_reject(e, VR_ARG_TYPE, -EACCES, (int)regno, "helper access to the packet is not allowed");
-	if (ARG_BASE(arg) == ARG_MAP_VALUE && c->map &&
-	    (c->map->type == BPF_MAP_TYPE_SOCKMAP || c->map->type == BPF_MAP_TYPE_SOCKHASH))
+	if (ARG_BASE(arg) == ARG_MAP_VALUE && c->map && is_sockmap(c->map))
 		arg = ARG_BTF_ID_SOCK_COMMON | (arg & ~0xffu);
 	if (!(reg_is_null(r) && (arg & ARG_MAYBE_NULL))) {
 		err = type_fits(e, regno, arg);
@@ -546,7 +551,7 @@ static int set_r0(struct vfy_env *e, struct vfy_call *c)
 	}
 	if (h->flags & SPEC_HELPER_CAST) {
 		r0->ref_obj_id = c->ref_obj_id;
-	} else if (h->flags & SPEC_HELPER_ACQUIRE) {
+	} else if ((h->flags & SPEC_HELPER_ACQUIRE) || (R_BASE(r0->type) == R_MAP_VALUE && is_sockmap(c->map))) {
 		s32 id = vfy_ref_acquire(e, e->insn);
 
 		if (id < 0)

@@ -188,7 +188,7 @@ static const u32 ctx_types[] = {
 	[CF_SOCK_COMMON] = R_SOCK_COMMON, [CF_SOCK_OR_NULL] = R_SOCKET | RF_MAYBE_NULL, [CF_SOCK] = R_SOCKET,
 	[CF_SOCK_COMMON_OR_NULL] = R_SOCK_COMMON | RF_MAYBE_NULL, [CF_BTF] = R_BTF_ID,
 	[CF_FLOW_KEYS] = R_FLOW_KEYS, [CF_PTR_SCALAR] = R_SCALAR, [CF_RDONLY_BUF] = R_BUF | RF_RDONLY,
-	[CF_RDWR_BUF] = R_BUF, [CF_MEM] = R_MEM,
+	[CF_RDWR_BUF] = R_BUF, [CF_MEM] = R_MEM, [CF_TP_BUFFER] = R_TP_BUFFER,
 };
 
 static int ctx_access(struct vfy_env *e, int off, int size, enum acc t, bool ldsx, u32 *type)
@@ -310,17 +310,92 @@ static int map_key_mem(struct vfy_env *e, u32 regno, int off, int size, enum acc
 	return err;
 }
 
-static int other_mem(struct vfy_env *e, u32 regno, enum acc t)
+/* Kernel structs without rows: all fields are u32 but for those named here. */
+static const struct sk_layout {
+	u32 type, size;
+	u32 u64_fields[2];
+} sk_layouts[] = {
+	{ R_TCP_SOCK, 96, { 80, 88 } },
+	{ R_XDP_SOCK, 4, { ~0u, ~0u } },
+};
+
+static bool sk_access_ok(u32 type, int off, int size)
+{
+	if (R_BASE(type) == R_SOCKET)
+		return spec_mem_access(SPEC_P_SOCK, off, (u32)size, false);
+	if (R_BASE(type) == R_SOCK_COMMON)
+		return spec_mem_access(SPEC_P_SOCK_COMMON, off, (u32)size, false);
+	for (u32 i = 0; i < ARRAY_SIZE(sk_layouts); i++) {
+		const struct sk_layout *l = &sk_layouts[i];
+		bool wide = off == (int)l->u64_fields[0] || off == (int)l->u64_fields[1];
+
+		if (l->type == R_BASE(type))
+			return off >= 0 && off < (int)l->size && off % size == 0 && size == (wide ? 8 : 4);
+	}
+	return false;
+}
+
+static int sk_mem(struct vfy_env *e, u32 regno, int off, int size, enum acc t, int value_regno)
 {
 	const struct vfy_reg *r = &cur_regs(e)[regno];
 
+	if (t == ACC_WRITE)
+		return vfy_reject(e, VR_RDONLY, -EACCES, (int)regno, "R%u cannot write into %s", regno,
+				  vfy_type_str(e, r->type));
+	if (r->s.smin < 0)
+		return vfy_reject(e, VR_NEGATIVE, -EACCES, (int)regno,
+				  "R%u min value is negative, either use unsigned index or do a if (index >=0) "
+				  "check.", regno);
+	if (!tnum_is_const(r->s.var) || r->s.var.value || !sk_access_ok(r->type, off, size))
+		return vfy_reject(e, VR_CTX_ACCESS, -EACCES, (int)regno, "R%u invalid %s access off=%d size=%d",
+				  regno, vfy_type_str(e, r->type), off, size);
+	if (value_regno >= 0)
+		vfy_reg_unknown(e, &cur_regs(e)[value_regno]);
+	return 0;
+}
+
+static int flow_keys_mem(struct vfy_env *e, u32 regno, int off, int size, enum acc t, int value_regno)
+{
+	if (t == ACC_WRITE && leaks(e, value_regno))
+		return vfy_reject(e, VR_PTR_LEAK, -EACCES, value_regno, "R%d leaks addr into flow keys",
+				  value_regno);
+	if (!spec_mem_access(SPEC_P_FLOW_KEYS, off, (u32)size, false))
+		return vfy_reject(e, VR_OUT_OF_BOUNDS, -EACCES, (int)regno,
+				  "invalid access to flow keys off=%d size=%d", off, size);
+	if (t == ACC_READ && value_regno >= 0)
+		vfy_reg_unknown(e, &cur_regs(e)[value_regno]);
+	return 0;
+}
+
+/* Buffers whose size is only known where the program is attached. */
+static int buf_mem(struct vfy_env *e, u32 regno, int off, int size, enum acc t, int value_regno)
+{
+	const struct vfy_reg *r = &cur_regs(e)[regno];
+	const char *what = R_BASE(r->type) == R_TP_BUFFER ? "tracepoint" : r->type & RF_RDONLY ? "rdonly" : "rdwr";
+	int err;
+
+	if (t == ACC_WRITE && (r->type & RF_RDONLY))
+		return vfy_reject(e, VR_RDONLY, -EACCES, (int)regno, "R%u cannot write into %s", regno,
+				  vfy_type_str(e, r->type));
+	err = vfy_buf_access(e, regno, off, size, false, what);
+	if (!err && t == ACC_READ && value_regno >= 0)
+		vfy_reg_unknown(e, &cur_regs(e)[value_regno]);
+	return err;
+}
+
+static int other_mem(struct vfy_env *e, u32 regno, int off, int size, enum acc t, int value_regno)
+{
+	const struct vfy_reg *r = &cur_regs(e)[regno];
+	u32 base = R_BASE(r->type);
+
 	if (!(r->type & RF_MAYBE_NULL)) {
-		if (type_is_sk(r->type) && t == ACC_WRITE)
-			return vfy_reject(e, VR_RDONLY, -EACCES, (int)regno, "R%u cannot write into %s", regno,
-					  vfy_type_str(e, r->type));
-		if (type_is_sk(r->type) || R_BASE(r->type) == R_FLOW_KEYS || R_BASE(r->type) == R_TP_BUFFER ||
-		    R_BASE(r->type) == R_BTF_ID || R_BASE(r->type) == R_CONST_MAP ||
-		    R_BASE(r->type) == R_BUF || R_BASE(r->type) == R_ARENA)
+		if (type_is_sk(r->type))
+			return sk_mem(e, regno, off, size, t, value_regno);
+		if (base == R_FLOW_KEYS)
+			return flow_keys_mem(e, regno, off, size, t, value_regno);
+		if (base == R_TP_BUFFER || base == R_BUF)
+			return buf_mem(e, regno, off, size, t, value_regno);
+		if (base == R_BTF_ID || base == R_CONST_MAP || base == R_ARENA)
 			return vfy_unsupported(e, (int)regno, vfy_type_str(e, r->type));
 	}
 	return vfy_reject(e, r->type & RF_MAYBE_NULL ? VR_NULL : VR_BAD_POINTER, -EACCES, (int)regno,
@@ -348,7 +423,7 @@ int vfy_mem(struct vfy_env *e, u32 regno, int off, int size, enum acc t, int val
 	else if (r->type == R_PKT || r->type == R_PKT_META)
 		err = pkt_mem(e, regno, with, size, t, value_regno);
 	else
-		err = other_mem(e, regno, t);
+		err = other_mem(e, regno, with, size, t, value_regno);
 	if (err || size == 8 || value_regno < 0 || t != ACC_READ)
 		return err;
 	v = &cur_regs(e)[value_regno];

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pseudo.c - before any value is looked at: is every opcode one of the instruction table's, and what do the LD_IMM64
- * pseudo forms name (maps, map values, functions)? The caller has put map indices where the client gave fds; a negative
- * one is ~fd of an fd that is no map. */
+ * pseudo forms name (maps, map values, functions)? The caller has put map indices where the client gave fds. */
 #include "verify/vfy.h"
 
 static void opcodes_fill(u8 known[32])
@@ -64,9 +63,11 @@ static int ld_imm64(struct vfy_env *e, u32 i)
 		return vfy_reject(e, VR_BAD_INSN, -EINVAL, -1, "unrecognized bpf_ld_imm64 insn");
 	}
 	if (in->imm < 0 || (u32)in->imm >= e->in->nr_maps)
-		return vfy_reject(e, VR_BAD_MAP, -EBADF, -1, "fd %d is not pointing to valid bpf_map",
-				  in->imm < 0 ? ~in->imm : in->imm);
+		return vfy_reject(e, VR_BAD_MAP, -EBADF, -1, "fd %d is not pointing to valid bpf_map", in->imm);
 	m = &e->in->maps[in->imm];
+	if (!m->type)
+		return vfy_reject(e, VR_BAD_MAP, -(int)m->max_entries, -1, "fd %d is not pointing to valid bpf_map",
+				  (int)m->id);
 	err = map_usable(e, m);
 	if (err)
 		return err;

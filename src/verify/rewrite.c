@@ -61,7 +61,7 @@ static int ctx_load_converted(struct rw *w, u32 i, const struct spec_ctx_field *
 	return err;
 }
 
-/* A field that nobody fills yet: no engine runs programs of such a type; it reads as 0. */
+/* A field that nobody fills yet, or a socket's: no engine has them, nothing leads there at run time; it reads as 0. */
 static int ctx_absent(struct rw *w, u32 i)
 {
 	const struct bpf_insn *in = &w->e->insns[i];
@@ -149,6 +149,8 @@ static int one(struct rw *w, u32 i)
 	}
 	if (e->aux[i].ctx_field)
 		return ctx_rewrite(w, i);
+	if (type_is_sk(e->aux[i].ptr_type) && BPF_CLASS(in.code) == BPF_LDX)
+		return ctx_absent(w, i);
 	return emit(w, i, in);
 }
 

@@ -11,6 +11,7 @@
 #include "vm/vm.h"
 
 struct vfy_map {			/* what the verifier may know of a map */
+	/* type 0: an fd that is no map (id: the fd, max_entries: the errno), answered in its turn */
 	u32 id, type, key_size, value_size, max_entries, flags;
 	char name[16];
 	const struct btf *btf;		/* NULL: none */
@@ -28,8 +29,7 @@ struct vfy_map {			/* what the verifier may know of a map */
 
 struct vfy_in {
 	const struct bpf_insn *insns;	/* private copy; LD_IMM64 with map pseudos: imm = index into maps[]
-					 * (sys resolved fds and fd_array indices), ~fd where the fd is no map:
-					 * that is answered in its turn */
+					 * (sys resolved fds and fd_array indices) */
 	u32 cnt;
 	u32 prog_type, attach_type, prog_flags;
 	bool gpl;
