@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -288,14 +289,33 @@ static bool handled(int sig)
 	return !sigaction(sig, NULL, &now) && now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_fault;
 }
 
-static u8 ask(void)
+/* Handlers are replaced once in a process's life, if at all: scopes look again once per clock tick (some ms). */
+static bool handled_lately(void)
 {
-	sigset_t blocked;
+	static u64 seen;		/* tick of the last good look; atomic */
+	struct timespec t;
+	u64 tick;
 
-	if (pthread_sigmask(SIG_BLOCK, NULL, &blocked) || sigismember(&blocked, SIGSEGV) ||
-	    sigismember(&blocked, SIGBUS))
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	tick = t.tv_sec * 1000000000ull + t.tv_nsec;
+	if (READ_ONCE(seen) == tick)
+		return true;
+	if (!handled(SIGSEGV) || !handled(SIGBUS))
+		return false;
+	WRITE_ONCE(seen, tick);
+	return true;
+}
+
+static u8 ask(bool scoped)
+{
+	u64 blocked = 0;
+
+	if (raw_syscall4(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)&blocked, sizeof(blocked)) ||
+	    blocked & (BIT64(SIGSEGV - 1) | BIT64(SIGBUS - 1)))
 		return FAULT_KERNEL;
-	return handled(SIGSEGV) && handled(SIGBUS) ? FAULT_DIRECT : FAULT_KERNEL;
+	if (scoped ? handled_lately() : handled(SIGSEGV) && handled(SIGBUS))
+		return FAULT_DIRECT;
+	return FAULT_KERNEL;
 }
 
 /* Would a fault of this thread reach our handler? */
@@ -307,7 +327,7 @@ static bool direct(void)
 		return true;
 	if (how == FAULT_KERNEL)
 		return false;
-	how = ask();
+	how = ask(how == FAULT_UNKNOWN);
 	if (fault_scope == FAULT_UNKNOWN)
 		fault_scope = how;
 	return how == FAULT_DIRECT;

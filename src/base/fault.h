@@ -7,9 +7,11 @@
  * Handlers chain to what was installed before for faults that are not ours.
  *
  * A fault while SIGSEGV is blocked, or while somebody else's handler is installed, would kill. So a copy
- * first asks the kernel whether ours would run (three cheap system calls); if not, it lets the kernel copy
- * (process_vm_readv, about 10 times as slow). Nobody can change the answer inside a run or inside one bpf(2)
- * command, so those put fault_enter()/fault_exit() around, and it is asked for at most once in them. */
+ * first asks the kernel whether ours would run (up to three cheap system calls); if not, it lets the kernel copy
+ * (process_vm_readv). Nobody can change the answer inside a run or inside one bpf(2)
+ * command, so those put fault_enter()/fault_exit() around, and it is asked for at most once in them (about the
+ * handlers only once per clock tick: an application that installs a SIGSEGV handler and passes a bad pointer within
+ * the same few milliseconds gets its signal instead of -EFAULT). */
 #ifndef SKEP_BASE_FAULT_H
 #define SKEP_BASE_FAULT_H
 

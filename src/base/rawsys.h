@@ -8,20 +8,27 @@
 #include "base/def.h"
 
 /* The kernel's return: a value, or -errno. Async-signal-safe. */
-static inline long raw_syscall3(long nr, long a, long b, long c)
+static inline long raw_syscall4(long nr, long a, long b, long c, long e)
 {
 #ifdef __x86_64__
+	register long r10 __asm__("r10") = e;
 	long ret;
 
-	__asm__ volatile("syscall" : "=a"(ret) : "a"(nr), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+	__asm__ volatile("syscall" : "=a"(ret) : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
 	return ret;
 #elif defined(__aarch64__)
 	register long x8 __asm__("x8") = nr, x0 __asm__("x0") = a;
 	register long x1 __asm__("x1") = b, x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = e;
 
-	__asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
+	__asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3) : "memory");
 	return x0;
 #endif
+}
+
+static inline long raw_syscall3(long nr, long a, long b, long c)
+{
+	return raw_syscall4(nr, a, b, c, 0);
 }
 
 #endif
