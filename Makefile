@@ -15,7 +15,7 @@ B := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
 
 san_asan := -fsanitize=address -fno-omit-frame-pointer
 san_ubsan := -fsanitize=undefined -fno-sanitize-recover=undefined
-san_tsan := -fsanitize=thread
+san_tsan := -fsanitize=thread $(if $(findstring clang,$(CC)),,-Wno-tsan)
 SANFLAGS := $(foreach s,$(subst $(comma), ,$(SAN)),$(san_$(s)))
 
 OPT ?= -O2
