@@ -13,6 +13,7 @@
  * subprograms that reach a tail call, and to the next program, whose tail entry takes it. */
 #include <errno.h>
 
+#include "spec/ctx.h"
 #include "vm/x86.h"
 
 const u8 x86_reg[11] = { RAX, RDI, RSI, RDX, RCX, R8, RBX, R13, R14, R15, NO_REG };
@@ -530,26 +531,72 @@ static int load_imm64(struct jit *j, u32 i)
 	return -EINVAL;
 }
 
-/* Packet loads. Offsets that are known and not negative are read here, others by vm_ld_abs(). */
+/* rdi = data, rdx = bytes of it. */
+static void packet_bounds(struct jit *j)
+{
+	x86_rm(j, true, 0x8b, RDI, x86_at(RBX, offsetof(struct skep_sk_buff, data)));
+	x86_rm(j, true, 0x8b, RDX, x86_at(RBX, offsetof(struct skep_sk_buff, data_end)));
+	x86_alu(j, true, X86_SUB, RDX, RDI);
+}
+
+/* r0 = SIZE bytes at M in host order. */
+static void packet_value(struct jit *j, u32 size, struct x86_mem m)
+{
+	if (size == 4) {
+		x86_rm(j, false, 0x8b, RAX, m);
+		x86_op(j, false, 0x0fc8 | RAX, 0, 0, RAX, false);	/* bswap */
+	} else {
+		x86_rm(j, false, size == 2 ? 0x0fb7 : 0x0fb6, RAX, m);
+	}
+	if (size == 2)
+		jit_bytes(j, "\x66\xc1\xc8\x08", 4);			/* ror $8, %ax */
+}
+
+/* The load lies outside: leave with 0. Jumped over by the condition CC. */
+static void leave_unless(struct jit *j, enum x86_cc cc)
+{
+	u32 ok = x86_skip(j, cc);
+
+	x86_load_imm(j, RAX, 0);
+	leave(j);
+	x86_land(j, ok);
+}
+
+/* Packet loads: linear data is read here; what has a negative offset, and IND beyond the end, is for vm_ld_abs(). */
 static int load_packet(struct jit *j, u32 i)
 {
 	const struct bpf_insn *in = &j->insn[i];
-	u32 size = BPF_SIZE(in->code) == BPF_W ? 4 : BPF_SIZE(in->code) == BPF_H ? 2 : 1, ok;
+	u32 size = BPF_SIZE(in->code) == BPF_W ? 4 : BPF_SIZE(in->code) == BPF_H ? 2 : 1;
+	u32 slow = 0, done = 0;
 
-	if (BPF_MODE(in->code) == BPF_IND)
+	if (BPF_MODE(in->code) == BPF_ABS && in->imm >= 0 && in->imm <= INT32_MAX - 4) {
+		packet_bounds(j);
+		x86_alu_imm(j, true, X86_CMP, RDX, in->imm + (s32)size);
+		leave_unless(j, CC_GE);
+		packet_value(j, size, x86_at(RDI, in->imm));
+		return 1;
+	}
+	if (BPF_MODE(in->code) == BPF_IND) {
 		x86_mov(j, false, RSI, value(j, in->src_reg, TMP));
-	if (BPF_MODE(in->code) == BPF_IND && in->imm)
-		x86_alu_imm(j, false, X86_ADD, RSI, in->imm);
-	else if (BPF_MODE(in->code) == BPF_ABS)
+		if (in->imm)
+			x86_alu_imm(j, false, X86_ADD, RSI, in->imm);
+		packet_bounds(j);
+		x86_lea(j, true, RAX, x86_at(RSI, (s32)size));
+		x86_alu(j, true, X86_CMP, RAX, RDX);
+		slow = x86_skip(j, CC_G);
+		packet_value(j, size, (struct x86_mem) { RDI, RSI, 1, 0 });
+		done = x86_skip_always(j);
+		x86_land(j, slow);
+	} else {
 		x86_load_imm(j, RSI, (u32)in->imm);
+	}
 	x86_move(j, RDI, RBX);
 	x86_load_imm(j, RDX, size);
 	call_rt(j, RELOC_RT, RT_LD_ABS);
 	x86_test(j, true, RAX, RAX);
-	ok = x86_skip(j, CC_NS);
-	x86_load_imm(j, RAX, 0);
-	leave(j);
-	x86_land(j, ok);
+	leave_unless(j, CC_NS);
+	if (done)
+		x86_land(j, done);
 	return 1;
 }
 
@@ -658,6 +705,9 @@ static int jmp(struct jit *j, u32 i)
 	u32 to;
 	int cc;
 
+	if (op == BPF_CALL || op == BPF_EXIT || op == BPF_JCOND)
+		if (in->code != (BPF_JMP | op))
+			return -EINVAL;
 	if (op == BPF_CALL)
 		return call(j, i);
 	if (op == BPF_EXIT) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* link_test.c - what is around the instructions: tail calls, their limit, relocations of hostile images, veneers, W^X,
  * the map from instructions to code. */
+#include <pthread.h>
+
 #include "engines.h"
 #include "asm.h"
 
@@ -311,4 +313,72 @@ TEST(shapes_that_cannot_run_are_refused)
 		find_subs(&p);
 		EQ(jit_compile(p.in, p.cnt, p.subs, p.nr_subs, &o, &jc), -EOPNOTSUPP);
 	}
+}
+
+/* Whatever the bytes: an error or a program, never a crash. */
+TEST(garbage_does_no_harm_to_the_compilers)
+{
+	static struct prog_text p;
+	u64 x = 88172645463325252ull;
+	u32 linked = 0;
+
+	for (u32 n = 0; n < (t_fast() ? 20000 : 200000); n++) {
+		struct interp_prog *ip;
+		struct jit_code jc;
+
+		p.cnt = 2 + n % 7;
+		for (u32 i = 0; i < p.cnt; i++) {
+			x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+			memcpy(&p.in[i], &x, sizeof(x));
+			p.in[i].code &= x >> 60 ? 0xff : 0x1f;
+			p.in[i].off = (s16)(p.in[i].off % 8);
+			p.in[i].imm = x >> 59 & 1 ? p.in[i].imm : p.in[i].imm % 8;
+			if (x >> 58 & 1)
+				p.in[i].dst_reg %= 11, p.in[i].src_reg %= 11;
+		}
+		p.in[p.cnt - 1] = INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+		find_subs(&p);
+		if (!interp_link(p.in, p.cnt, p.subs, p.nr_subs, &test_link, &ip)) {
+			interp_free(ip);
+			linked++;
+		}
+		if (!jit_compile(p.in, p.cnt, p.subs, p.nr_subs, &test_opts, &jc))
+			jit_code_free(&jc);
+	}
+	CHECK(linked > 100);
+}
+
+/* ---- threads ---- */
+
+#define THREADS	4
+#define ADDS	20000
+
+static void *add_much(void *jit)
+{
+	for (u32 i = 0; i < ADDS; i++) {
+		if (jit)
+			built[0].entry(&skb);
+		else
+			interp_run(built[0].ip, &skb);
+	}
+	return NULL;
+}
+
+TEST(atomics_of_several_threads_lose_nothing)
+{
+	pthread_t t[THREADS];
+
+	build(0, "r1 = map#77+0; r2 = 1; lock *(u64 *)(r1 +0) += r2; r3 = 1; r3 = atomic_fetch_add((u32 *)(r1 +8), r3);"
+		 "again: r0 = *(u64 *)(r1 +16); r4 = r0; r4 += 1; r5 = r0; r0 = atomic64_cmpxchg((u64 *)(r1 +16), r0, r4);"
+		 "if r0 != r5 goto again; r0 = 0; exit");
+	map_values[0] = map_values[1] = map_values[2] = 0;
+	for (long i = 0; i < THREADS; i++)
+		NEED(!pthread_create(&t[i], NULL, add_much, (void *)(i & 1)));
+	for (u32 i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	for (u32 i = 0; i < 3; i++) {
+		EQ(map_values[i], THREADS * ADDS);
+		map_values[i] = i;
+	}
+	unbuild();
 }
