@@ -414,6 +414,29 @@ TEST(stopped_owner)
 	drop_map(m, fd);
 }
 
+/* A signal handler interrupted this thread inside a bucket: its update there is refused, elsewhere it works. */
+TEST(nested_in_the_same_bucket)
+{
+	struct map *m;
+	u32 in = 0, out = 0, b = 0;
+	u64 v = 1, count;
+	int fd = mk(HASH, 4, 8, 64, 0, &m);
+
+	NEED(fd >= 0);
+	EQ(hash_lock(m, b), 0);
+	for (u32 k = 1; k < 64; k++) {
+		int r = map_update_elem(m, &k, &v, 0);
+
+		in += r == -EDEADLK;
+		out += !r;
+	}
+	hash_unlock(m, b);
+	CHECK(in && out && in + out == 63);
+	EQ(map_check(m, &count), 0);
+	EQ(count, out);
+	drop_map(m, fd);
+}
+
 /* ---- garbage ---- */
 
 /* Anything may stand in shared memory: every operation ends, inside the map. */

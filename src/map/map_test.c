@@ -365,6 +365,57 @@ TEST(batch_rules)
 
 /* ---- the rest ---- */
 
+/* The table of types says what works; this folder must agree. */
+TEST(status_of_types)
+{
+	for (u32 t = 1; t < spec_nr_maps; t++) {
+		const struct spec_map *s = spec_map(t);
+		const struct map_ops *o = map_ops_of(t);
+
+		t_row("maps.def and the operations agree: %s", s ? s->name : "?");
+		NEED(s);
+		EQ(!!o, s->st.state != SPEC_STUB);
+		if (!o)
+			continue;
+		CHECK(o->plan && (o->lookup || (s->ops & SPEC_MAP_NO_KEY)));
+		if (s->ops & SPEC_MAP_NEXT)
+			CHECK(o->next_key);
+		if (s->ops & SPEC_MAP_DELETE)
+			CHECK(o->delete);
+		if (s->ops & SPEC_MAP_ITER)
+			CHECK(o->for_each);
+		if (s->ops & SPEC_MAP_DIRECT_VALUE)
+			CHECK(o->direct);
+		if ((s->ops & SPEC_MAP_LOOKUP_DELETE) && !(s->ops & SPEC_MAP_FD_VALUE))
+			CHECK(o->take || o->pop);
+	}
+}
+
+TEST(fast_access)
+{
+	struct map *m;
+	struct map_fast f;
+	int fd = mk(PARRAY, 4, 5, 10, 0, &m);
+	u32 k = 7;
+
+	NEED(fd >= 0);
+	map_fast(m, &f);
+	CHECK(f.array && f.percpu);
+	CHECK(m->lookup(m, &k, 1 % m->ncpus) == m->data + 1 % m->ncpus * f.cpu_stride + 7 * f.stride);
+	drop_map(m, fd);
+	fd = mk(ARRAY, 4, 5, 10, 0, &m);
+	NEED(fd >= 0);
+	map_fast(m, &f);
+	CHECK(f.array && !f.percpu && f.max_entries == 10);
+	CHECK(m->lookup(m, &k, 0) == m->data + 7 * f.stride);
+	drop_map(m, fd);
+	fd = mk(HASH, 4, 5, 10, 0, &m);
+	NEED(fd >= 0);
+	map_fast(m, &f);
+	CHECK(!f.array);
+	drop_map(m, fd);
+}
+
 TEST(next_key_absent_is_first)
 {
 	struct map *m;

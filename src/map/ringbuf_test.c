@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 
 #include "maptest.h"
@@ -545,4 +546,126 @@ TEST(a_stopped_producer_halts_nobody)
 	close(pipefd[0]), close(pipefd[1]);
 	view_close(&v);
 	drop_map(m, fd);
+}
+
+/* The lock cannot be had by this thread (a handler interrupted it there): the record is not lost, the next operation of this
+ * process writes it out. */
+TEST(a_submit_without_the_lock_is_kept)
+{
+	struct map *m;
+	struct view v;
+	u64 next_of[2] = { 0 }, *r, x[2] = { 1, 0 }, n;
+	int fd = mk(RB, 0, 0, 4096, 0, &m);
+
+	NEED(fd >= 0 && view_open(&v, fd, 4096));
+	r = map_ring_reserve(m, 16, 0);
+	NEED(r);
+	r[0] = r[1] = 0;
+	EQ(lock_take(m->dom, (struct lock *)m->priv_shm), 0);
+	map_ring_submit(r, 0, false);
+	EQ(*v.prod, 0);
+	EQ(map_ring_output(m, x, 16, 0), -EAGAIN);
+	CHECK(!map_ring_reserve(m, 16, 0));
+	lock_drop(m->dom, (struct lock *)m->priv_shm);
+	EQ(map_ring_output(m, x, 16, 0), 0);
+	EQ(consume(&v, next_of, 2, false), 2);
+	EQ(map_check(m, &n), 0);
+	EQ(n, 0);
+	view_close(&v);
+	drop_map(m, fd);
+}
+
+static void ring_op(struct map *m, int what)
+{
+	static u64 v[2] = { 0, 5 };
+	void *r;
+
+	switch (what) {
+	case 0:
+		map_ring_output(m, v, 16, 0);
+		break;
+	default:
+		r = map_ring_reserve(m, 16, 0);
+		if (r) {
+			memcpy(r, v, 16);
+			map_ring_submit(r, 0, what == 2);
+		}
+		break;
+	}
+}
+
+/* As in hash_test.c: false when the operation was done before N instructions. */
+static bool die_after(struct map *m, int what, u32 n)
+{
+	static u32 *done;
+	pid_t pid;
+	int st;
+
+	if (!done)
+		done = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	WRITE_ONCE(*done, 0);
+	pid = fork();
+	if (!pid) {
+		ptrace(PTRACE_TRACEME, 0, 0, 0);
+		domain_self(m->dom);
+		raise(SIGTRAP);
+		ring_op(m, what);
+		WRITE_ONCE(*done, 1);
+		for (;;)
+			pause();
+	}
+	waitpid(pid, &st, 0);
+	for (u32 i = 0; i < n && WIFSTOPPED(st) && !READ_ONCE(*done); i++) {
+		ptrace(PTRACE_SINGLESTEP, pid, 0, 0);
+		waitpid(pid, &st, 0);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, &st, 0);
+	return !READ_ONCE(*done);
+}
+
+TEST(killed_at_each_instruction)
+{
+	static const char *const names[] = { "output", "reserve and submit", "reserve and discard" };
+
+	for (int what = 0; what < 3; what++) {
+		struct map *m;
+		struct view v;
+		u64 next_of[1] = { 5 }, count;
+		u32 n = 0, records = 0;
+		int fd = mk(RB, 0, 0, 4096, 0, &m);
+
+		t_row("single-stepped, then killed: %s", names[what]);
+		NEED(fd >= 0 && view_open(&v, fd, 4096));
+#ifdef __SANITIZE_THREAD__
+		t_skip("single steps through ThreadSanitizer take minutes");
+#else
+		for (;; n += t_fast() ? 17 : 1) {
+			u64 before = *v.prod, got;
+			bool died = die_after(m, what, n);
+
+			/* room for all of the ring, whatever the dead had accounted */
+			while (died) {
+				void *r = map_ring_reserve(m, 4080 - (*v.prod - before), 0);
+
+				if (r) {
+					map_ring_submit(r, 0, true);
+					break;
+				}
+				usleep(1000);		/* the dead are looked for every 5 ms */
+			}
+			next_of[0] = 5;
+			got = consume(&v, next_of, 1, false);
+			CHECK(got <= 1 && (what < 2 || !got));
+			records += got;
+			EQ(map_check(m, &count), 0);
+			EQ(count, 0);
+			if (!died)
+				break;
+		}
+		CHECK(n > 60 && (records || what == 2));
+#endif
+		view_close(&v);
+		drop_map(m, fd);
+	}
 }

@@ -6,7 +6,7 @@ HELPER_FN(map_lookup_elem)
 {
 	struct map *m = PTR(r1);
 
-	return (u64)(uintptr_t)m->ops->lookup(m, PTR(r2), run_self()->cpu);
+	return (u64)(uintptr_t)m->lookup(m, PTR(r2), run_self()->cpu);
 }
 
 HELPER_FN(map_update_elem)
