@@ -26,6 +26,9 @@
 #define W_s8	64
 #define W_s16	64
 #define W_s32	64
+#define W_16	32
+#define W_32	32
+#define W_64	64
 
 /* The status is each macro's last argument: it expands to something with a comma. */
 #define ROW(code, off, src, imm, name, group, ...)	{ code, off, src, imm, name, group, __VA_ARGS__ },
@@ -52,7 +55,7 @@
 	ROW(code, ANY, ANY, imm, #name, GROUP_OF(group, W_##type), __VA_ARGS__)
 
 #define ALU(name, op, off, text, forms, group, st, expr)	ALU_##forms(name, op, off, group, st)
-#define END(name, code, imm, text, group, st, expr)	ROW(code, ANY, ANY, imm, #name, GROUP(group, imm), st)
+#define END(name, code, imm, text, group, st, expr)	ROW(code, ANY, ANY, imm, #name, GROUP_OF(group, W_##imm), st)
 #define JMP(name, op, text, rev, flip, group, st, expr)	JMP_ROWS(name, op, group, st)
 #define CTRL(name, code, src, off, text, group, st)	ROW(code, off, src, ANY, #name, GROUP(group, 32), st)
 #define LDIMM64(name, src, text, group, st)	ROW(0x18, ANY, src, ANY, "LD_" #name, GROUP(group, 64), st)

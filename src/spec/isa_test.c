@@ -140,3 +140,18 @@ TEST(expressions_hold_at_8_bits)
 				t_fail(__FILE__, __LINE__, "a %d, b %d", a, b);
 		}
 }
+
+TEST(groups_are_those_of_rfc_9669)
+{
+	static const char *const groups[] = { "base32", "base64", "divmul32", "divmul64", "atomic32", "atomic64",
+					      "packet", "linux" };
+
+	for (u32 i = 0; i < spec_nr_insns; i++) {
+		bool known = false;
+
+		for (u32 g = 0; g < ARRAY_SIZE(groups); g++)
+			known |= !strcmp(spec_insns[i].group, groups[g]);
+		if (!known)
+			t_fail(__FILE__, __LINE__, "%s: %s", spec_insns[i].name, spec_insns[i].group);
+	}
+}

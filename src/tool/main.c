@@ -37,13 +37,17 @@ static const char verify_help[] =
 	"  --log-level N            print the verifier's log (1, 2) on stderr\n"
 	CC_HELP;
 
+static const char feature_help[] =
+	"  SECTION                  commands, programs, maps, attach_types, helpers, kfuncs, contexts, instructions\n"
+	"  list_builtins GROUP      names only, as bpftool: prog_types, map_types, attach_types, helpers\n";
+
 static const struct cmd commands[] = {
 	{ "run",     cmd_run,      "FILE [--in CAPTURE] [OPTIONS]",  "load a program, run it on packets, show its maps", run_help },
 	{ "verify",  cmd_verify,   "FILE... [OPTIONS]",              "does the verifier accept these programs?", verify_help },
 	{ "prog",    cmd_prog,     "show | dump | run | pin | load ...", "loaded programs" },
 	{ "map",     cmd_map,      "show | dump | lookup | update | delete | pin | create ...", "maps" },
 	{ "btf",     cmd_btf,      BTF_ARGS,                         "type information" },
-	{ "feature", cmd_feature,  "[instructions | helpers | maps | ...]", "what is supported, row by row", "" },
+	{ "feature", cmd_feature,  "[probe] [SECTION...]",           "what is supported, row by row", feature_help },
 	{ "doctor",  cmd_doctor,   "",                               "what this machine allows", "" },
 	{ "gc",      cmd_gc,       "",                               "remove what nobody uses any more", "" },
 	{ "version", cmd_version,  "",                               "print the version", "" },
