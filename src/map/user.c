@@ -115,12 +115,18 @@ static int make_room(struct batch *x, u32 room)
 	return x->keys && x->values ? 0 : -ENOMEM;
 }
 
+/* The client's addresses may be anything: numbers until fault_copy touches them. */
+static void *at(const void *base, u64 off)
+{
+	return (void *)((uintptr_t)base + off);
+}
+
 static int deliver(struct batch *x, u32 n)
 {
 	struct map_batch *b = x->b;
 
-	if (fault_copy_to((u8 *)b->keys + (u64)b->count * x->ksize, x->keys, (u64)n * x->ksize) ||
-	    fault_copy_to((u8 *)b->values + (u64)b->count * x->vsize, x->values, (u64)n * x->vsize))
+	if (fault_copy_to(at(b->keys, (u64)b->count * x->ksize), x->keys, (u64)n * x->ksize) ||
+	    fault_copy_to(at(b->values, (u64)b->count * x->vsize), x->values, (u64)n * x->vsize))
 		return -EFAULT;
 	b->count += n;
 	return 0;
@@ -219,8 +225,8 @@ static int write_keys(struct batch *x, bool update)
 	b->count = 0;
 	err = make_room(x, 1);
 	while (!err && b->count < x->max) {
-		if (fault_copy_from(x->keys, (const u8 *)b->keys + (u64)b->count * x->ksize, x->ksize) ||
-		    (update && fault_copy_from(x->values, (const u8 *)b->values + (u64)b->count * x->vsize, x->vsize)))
+		if (fault_copy_from(x->keys, at(b->keys, (u64)b->count * x->ksize), x->ksize) ||
+		    (update && fault_copy_from(x->values, at(b->values, (u64)b->count * x->vsize), x->vsize)))
 			return -EFAULT;
 		err = update ? map_update_elem(x->m, x->keys, x->values, b->elem_flags) :
 			       map_delete_elem(x->m, x->keys);
