@@ -24,6 +24,9 @@ static const struct map_ops *const map_types[] = {
 	[BPF_MAP_TYPE_PERCPU_HASH]	= &percpu_hash_ops,
 	[BPF_MAP_TYPE_PERCPU_ARRAY]	= &percpu_array_ops,
 	[BPF_MAP_TYPE_ARRAY_OF_MAPS]	= &array_of_maps_ops,
+	[BPF_MAP_TYPE_QUEUE]		= &queue_ops,
+	[BPF_MAP_TYPE_STACK]		= &stack_ops,
+	[BPF_MAP_TYPE_BLOOM_FILTER]	= &bloom_ops,
 	[BPF_MAP_TYPE_RINGBUF]		= &ringbuf_ops,
 };
 
