@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "sys/cmds.h"
 #include "sys/sys.h"
 
@@ -147,7 +148,7 @@ int sys_open_flags(u32 map_flags)
 	return -EINVAL;
 }
 
-long sys_bpf(struct caller *c, int cmd, u64 uattr, u32 size)
+static long run_cmd(struct caller *c, int cmd, u64 uattr, u32 size)
 {
 	struct call k = { .c = c, .uattr = uattr, .size = size };
 	int err = call_tail_zero(&k, uattr, sizeof(k.a), size);
@@ -163,4 +164,13 @@ long sys_bpf(struct caller *c, int cmd, u64 uattr, u32 size)
 	if (!all_zero((u8 *)&k.a + k.row->attr_size, sizeof(k.a) - k.row->attr_size))
 		return -EINVAL;
 	return cmd_fns[cmd](&k);
+}
+
+long sys_bpf(struct caller *c, int cmd, u64 uattr, u32 size)
+{
+	u8 scope = fault_enter();	/* signal mask and handlers are asked for once per command, not per copy */
+	long ret = run_cmd(c, cmd, uattr, size);
+
+	fault_exit(scope);
+	return ret;
 }
