@@ -102,7 +102,9 @@ static void whole_capture(int fd)
 }
 
 #ifdef KERNEL
-static void embedded(int fd) {}
+static void embedded(int fd)
+{
+}
 #else
 /* Enter once, call per packet, 64 packets per lease. */
 static double embedded_pass(struct prog *p, int passes)

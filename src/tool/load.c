@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <skep.h>
 
@@ -49,6 +50,15 @@ struct load_stats load_log_stats(const struct load_log *l)
 }
 
 /* ---- rejections ---- */
+/* A source file below the working directory by its short name, as compilers print it. */
+static const char *short_name(const char *file)
+{
+	static char cwd[4096];
+	size_t n = getcwd(cwd, sizeof(cwd)) ? strlen(cwd) : 0;
+
+	return n > 1 && !strncmp(file, cwd, n) && file[n] == '/' ? file + n + 1 : file;
+}
+
 void rejection_print(FILE *f, const struct rejection *r, const char *prog)
 {
 	const char *red = color(fileno(f)) ? "\033[1;31m" : "", *off = *red ? "\033[0m" : "";
@@ -57,7 +67,7 @@ void rejection_print(FILE *f, const struct rejection *r, const char *prog)
 
 	fprintf(f, "%serror%s%s%s%s ", red, *r->rule ? "[" : "", r->rule, *r->rule ? "]" : "", off);
 	if (*r->file)
-		fprintf(f, "%s:%u:%u: %.*s\n", r->file, r->line, r->col, len, r->kernel);
+		fprintf(f, "%s:%u:%u: %.*s\n", short_name(r->file), r->line, r->col, len, r->kernel);
 	else
 		fprintf(f, "%s, insn %d: %.*s\n", prog, r->insn, len, r->kernel);
 	while (*text == ' ' || *text == '\t')

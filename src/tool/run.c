@@ -19,6 +19,7 @@
 #define MIN_FRAME	14		/* shorter or longer frames are refused by test runs: not the program's fault */
 #define MAX_LINEAR	3520
 #define MAX_RETVALS	16
+#define RATE_MIN_NS	50000000	/* shorter runs measure cold caches */
 
 struct run_opts {
 	const char *in, *prog, *pin, *sort;
@@ -303,9 +304,10 @@ static void show_head(const struct job *k, const struct load_stats *ls)
 	printf("%s (%s): %s instructions, verified in %.1f ms", bpf_program__name(k->prog), prog_type_name(type),
 	       commas(bpf_program__insn_cnt(k->prog)), (double)ls->usec / 1000);
 	if (st->packets && st->ns)
-		printf(", ran in %.1f ms (%.1f M packets/s)", (double)st->ns / 1e6,
-		       (double)st->packets * 1e3 / (double)st->ns);
-	else if (st->duration)
+		printf(", ran in %.1f ms", (double)st->ns / 1e6);
+	if (st->ns > RATE_MIN_NS)
+		printf(" (%.1f M packets/s)", (double)st->packets * 1e3 / (double)st->ns);
+	if (!st->packets && st->duration)
 		printf(", ran in %s ns", commas(st->duration));
 	printf("\nreturned: ");
 	for (u32 i = 0; i < st->retvals; i++)

@@ -9,7 +9,6 @@
 #include "vm/insn.h"
 #include "vm/vm.h"
 
-
 static const char *const size_text[4] = { "u32", "u16", "u8", "u64" };
 static const char *const sx_text[4] = { "s32", "s16", "s8", "BUG" };
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by test/client/*.test.sh: the same commands on the kernel (root, own mount namespace with its own bpffs) and on
 # skep (uid 1001 without any privilege when we are root, ourselves otherwise), outputs compared.
 set -u
