@@ -417,6 +417,10 @@ static int next_key(struct map *m, const void *key, void *next)
 
 static void user_gone(struct map *m)
 {
+	/* A writer that was killed between link and store left a link that no slot names: the lock settles it. */
+	if (lock_slots(m))
+		return;
+	lock_drop(m->dom, &fdmap_of(m)->shm->lock);
 	for (u32 i = 0; i < m->attr.max_entries; i++)
 		if (READ_ONCE(fdmap_of(m)->shm->slot[i].word))
 			change_slot(m, i, 0, 0);
