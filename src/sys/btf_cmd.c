@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "sys/cmds.h"
 #include "sys/sys.h"
 
@@ -102,7 +103,8 @@ static int parse_obj(const struct obj *o, struct sys_btf **out)
 	void *copy;
 	int err;
 
-	memcpy(&meta, o->hdr->kind_data, sizeof(meta));
+	if (fault_copy_from(&meta, o->hdr->kind_data, sizeof(meta)))
+		return -EUCLEAN;
 	if (!meta.size || meta.size > o->private_size || meta.size > BTF_MAX)
 		return -EUCLEAN;
 	b = calloc(1, sizeof(*b));
@@ -111,7 +113,9 @@ static int parse_obj(const struct obj *o, struct sys_btf **out)
 		err = -ENOMEM;
 		goto fail;
 	}
-	memcpy(copy, o->base + o->client_size, meta.size);
+	err = fault_copy_from(copy, o->base + o->client_size, meta.size) ? -EUCLEAN : 0;
+	if (err)
+		goto fail;
 	err = btf_parse(copy, meta.size, NULL, NULL, &b->btf);
 	if (err)
 		goto fail;

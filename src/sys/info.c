@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/sbuf.h"
 #include "base/sha256.h"
 #include "prog/prog.h"
@@ -380,11 +381,18 @@ static long link_info(struct call *k, const struct obj *o)
 static long info_of(struct call *k, int own)
 {
 	struct obj *o;
+	u32 damaged = 0;
 	long ret;
 	int err = obj_map(k->c->dir, own, &o);
 
 	if (err)
 		return err;
+	/* it may be cut short while we read */
+	err = fault_watch(o->base, o->size, &damaged);
+	if (err) {
+		obj_unmap(o);
+		return err;
+	}
 	switch (o->kind) {
 	case OBJ_PROG:
 		ret = prog_info(k, o, own);
@@ -401,8 +409,9 @@ static long info_of(struct call *k, int own)
 	default:
 		ret = -EINVAL;
 	}
+	fault_unwatch(o->base);
 	obj_unmap(o);
-	return ret;
+	return READ_ONCE(damaged) ? -EUCLEAN : ret;
 }
 
 long cmd_obj_get_info_by_fd(struct call *k)
@@ -459,10 +468,16 @@ static void map_text(struct obj_dir *d, const struct obj *o, int fd, struct sbuf
 int sys_fdinfo(struct obj_dir *d, int fd, struct sbuf *out)
 {
 	struct obj *o;
+	u32 damaged = 0;
 	int err = obj_map(d, fd, &o);
 
 	if (err)
 		return err;
+	err = fault_watch(o->base, o->size, &damaged);
+	if (err) {
+		obj_unmap(o);
+		return err;
+	}
 	sbuf_printf(out, "pos:\t0\nflags:\t0%o\nmnt_id:\t15\nino:\t%lu\n",
 		    fcntl(fd, F_GETFL) | (fcntl(fd, F_GETFD) & FD_CLOEXEC ? O_CLOEXEC : 0),
 		    (unsigned long)o->ino);
@@ -474,6 +489,7 @@ int sys_fdinfo(struct obj_dir *d, int fd, struct sbuf *out)
 		sbuf_printf(out, "btf_id:\t%u\n", o->id);
 	else
 		sbuf_printf(out, "link_id:\t%u\n", o->id);
+	fault_unwatch(o->base);
 	obj_unmap(o);
-	return out->err;
+	return READ_ONCE(damaged) ? -EUCLEAN : out->err;
 }

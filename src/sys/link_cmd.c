@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "sys/cmds.h"
 #include "sys/sys.h"
 #include "vm/image.h"
@@ -85,17 +86,17 @@ static int check_target(struct call *k, enum target t, u32 target)
 
 static int prog_types(struct call *k, u32 fd, u32 *type, u32 *expected)
 {
-	struct image_hdr h;
+	struct image_hdr h = { 0 };
 	struct obj *o;
 	int err = call_get_obj(k, fd, OBJ_PROG, &o);
 
 	if (err)
 		return err;
-	memcpy(&h, o->hdr->kind_data, sizeof(h));
+	err = fault_copy_from(&h, o->hdr->kind_data, sizeof(h)) ? -EUCLEAN : 0;
 	obj_unmap(o);
 	*type = h.prog_type;
 	*expected = h.attach_type;
-	return 0;
+	return err;
 }
 
 /* bpf_prog_attach_check_attach_type(). */

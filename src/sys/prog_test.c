@@ -318,6 +318,45 @@ TEST(binding)
 	}
 }
 
+/* The client's fd is the file itself: it may cut it short, and gets an error for it, not a signal. */
+TEST(objects_cut_short)
+{
+	static const struct {
+		struct btf_header h;
+		u32 t[4];
+		char str[8];
+	} blob = { { 0xeb9f, 1, 0, sizeof(blob.h), 0, 16, 16, 8 }, { 1, 0x01000000, 4, 0x01000020 }, "\0int" };
+	static const char *const names[] = { "program", "map", "BTF" };
+	u64 buf[64], value[2];
+	u32 key = 0;
+	union skep_attr a;
+
+	for (int kind = 0; kind < 3; kind++)
+		for (int keep = 0; keep < 2; keep++) {
+			long fd;
+
+			t_row("%s cut to %s", names[kind], keep ? "its first page" : "nothing");
+			a = LOAD(ret0);
+			if (kind == 2)
+				a = (union skep_attr){ .btf = PTR(&blob), .btf_size = sizeof(blob) };
+			fd = kind == 1 ? array(false) : call(false, kind ? BPF_BTF_LOAD : BPF_PROG_LOAD, &a);
+			NEED(fd >= 0);
+			NEED(!ftruncate((int)fd, keep ? 4096 : 0));
+			memset(buf, 0, sizeof(buf));
+			a = (union skep_attr){ .info = { (u32)fd, 88, PTR(buf) } };
+			EQ(call(false, BPF_OBJ_GET_INFO_BY_FD, &a), -EUCLEAN);
+			a = (union skep_attr){ .test = { .prog_fd = (u32)fd } };
+			CHECK(call(false, BPF_PROG_TEST_RUN, &a) < 0);
+			memset(&a, 0, sizeof(a));
+			a.map_fd = (u32)fd;
+			a.key = PTR(&key);
+			a.value = PTR(value);
+			CHECK(call(false, BPF_MAP_LOOKUP_ELEM, &a) < 0);
+			CHECK(call(false, BPF_MAP_UPDATE_ELEM, &a) < 0);
+			close((int)fd);
+		}
+}
+
 TEST(reason_is_kept_per_thread)
 {
 	static struct log l;
