@@ -13,7 +13,7 @@ for name in "$@"; do
 	dir=$(mktemp -d /dev/shm/skep-fuzz-XXXXXX)
 	echo "fuzz $name, $seconds s"
 	SKEP_DIR=$dir/skep timeout -k 10 $((seconds + 120)) "build/fuzz/$name.fuzz" -max_total_time="$seconds" \
-		-handle_xfsz=0 -artifact_prefix="$work/crashes/" -max_len=4096 -timeout=20 -rss_limit_mb=2048 \
+		-handle_xfsz=0 -artifact_prefix="$work/crashes/" -max_len=4096 -timeout=120 -rss_limit_mb=2048 \
 		-print_final_stats=1 "$work/corpus" $seeds > "$work/log" 2>&1
 	rc=$?
 	rm -rf "$dir"
