@@ -65,6 +65,8 @@ int map_open(int fd, struct mapref *m)
 	m->stride = m->info.value_size;
 	if (map_percpu(m)) {
 		n = libbpf_num_possible_cpus();
+		if (n <= 0)			/* no /sys here: count as base/domain.c does */
+			n = (int)sysconf(_SC_NPROCESSORS_CONF);
 		m->ncpus = n > 0 ? (u32)n : 1;
 		m->stride = ALIGN_UP(m->info.value_size, 8u);
 	}
