@@ -7,12 +7,32 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <skep.h>
+
 #include "spec/spec.h"
 #include "t.h"
 
 static char log_buf[8192];
 
-/* Loads into the kernel; 0 or -errno. The log's text is in log_buf if wanted. */
+/* Who is asked: the host's kernel, or skep (-errno made -1 and errno). */
+static long (*oracle_bpf)(int cmd, void *attr, unsigned int size) = t_kernel_bpf_call;
+
+__attribute__((unused)) static long oracle_skep(int cmd, void *attr, unsigned int size)
+{
+	long r = skep_bpf(cmd, attr, size);
+
+	if (r >= 0)
+		return r;
+	errno = (int)-r;
+	return -1;
+}
+
+__attribute__((unused)) static const char *oracle_name(void)
+{
+	return oracle_bpf == oracle_skep ? "skep" : "kernel";
+}
+
+/* Loads a program; 0 or -errno. The log's text is in log_buf if wanted. */
 __attribute__((unused)) static int kernel_load(u32 type, u32 attach, const struct bpf_insn *insns, u32 cnt, bool log)
 {
 	union skep_attr a = {
@@ -31,7 +51,7 @@ __attribute__((unused)) static int kernel_load(u32 type, u32 attach, const struc
 		a.log_size = sizeof(log_buf);
 		log_buf[0] = 0;
 	}
-	fd = t_kernel_bpf_call(BPF_PROG_LOAD, &a, sizeof(a));
+	fd = oracle_bpf(BPF_PROG_LOAD, &a, sizeof(a));
 	if (fd < 0)
 		return -errno;
 	close((int)fd);
@@ -122,7 +142,7 @@ __attribute__((unused)) static int kernel_map(u32 type, u32 key, u32 value, u32 
 	union skep_attr a = { .map_type = type, .key_size = key, .value_size = value, .max_entries = max,
 			      .map_flags = flags };
 
-	return (int)t_kernel_bpf_call(BPF_MAP_CREATE, &a, sizeof(a));
+	return (int)oracle_bpf(BPF_MAP_CREATE, &a, sizeof(a));
 }
 
 /* A right value for the helper's argument N in its register; false: cannot be made here. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* oracle_cmd_test.c - attr_size of cmds.def against the running kernel: a word behind the last field must be zero, the
  * last field may be anything. Each command is asked for something that fails otherwise: a bad fd, an unused id. */
+#include <skep.h>
+
 #include "spec/oracle.h"
 
 #define BAD		0xfffffff0u		/* no fd, no id */
@@ -50,8 +52,13 @@ static const struct sample {
 	{ BPF_PROG_STREAM_READ_BY_FD, { { AT(prog_stream_read.prog_fd), BAD } }, EBADF },
 };
 
-/* The kernel's errno with one word of the attribute set besides; word beyond the attribute: none. */
-static int ask(const struct sample *s, u32 word)
+static long skep(int cmd, void *attr, unsigned int size)
+{
+	return skep_bpf(cmd, attr, size);
+}
+
+/* Errno of a bpf(2) with one word of the attribute set besides; word beyond the attribute: none. */
+static int ask(long (*bpf)(int cmd, void *attr, unsigned int size), const struct sample *s, u32 word)
 {
 	union {
 		union skep_attr attr;
@@ -64,9 +71,9 @@ static int ask(const struct sample *s, u32 word)
 		a.word[s->set[i].off / 4] |= s->set[i].val;
 	if (word < ARRAY_SIZE(a.word))
 		a.word[word] = 1;
-	r = t_kernel_bpf_call((int)s->cmd, &a, sizeof(a));
+	r = bpf((int)s->cmd, &a, sizeof(a));
 	if (r < 0)
-		return errno;
+		return bpf == skep ? (int)-r : errno;
 	close((int)r);
 	return 0;
 }
@@ -79,8 +86,25 @@ TEST(attributes_end_where_the_row_says)
 		const struct spec_cmd *c = spec_cmd(s->cmd);
 
 		t_row("attribute of %s", c->name);
-		EQ(ask(s, ~0u), s->err);
+		EQ(ask(t_kernel_bpf_call, s, ~0u), s->err);
 		for (u32 w = c->attr_size / 4; w < sizeof(union skep_attr) / 4; w++)
-			EQ(ask(s, w), EINVAL);
+			EQ(ask(t_kernel_bpf_call, s, w), EINVAL);
+	}
+}
+
+/* The same samples, answered by skep where the row says that it does: the kernel's errno, and nothing behind the last
+ * field. */
+TEST(skep_answers_as_the_kernel)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(samples); i++) {
+		const struct sample *s = &samples[i];
+		const struct spec_cmd *c = spec_cmd(s->cmd);
+
+		if (c->st.state == SPEC_STUB)
+			continue;
+		t_row("skep's %s", c->name);
+		EQ(ask(skep, s, ~0u), s->err);
+		for (u32 w = c->attr_size / 4; w < sizeof(union skep_attr) / 4; w++)
+			EQ(ask(skep, s, w), EINVAL);
 	}
 }

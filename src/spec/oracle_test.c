@@ -21,10 +21,13 @@ static int load_access(const struct spec_prog *p, u32 attach, s32 off, u32 size,
 static void check_access(const struct spec_prog *p, u32 attach, s32 off, u32 size, bool write)
 {
 	const struct spec_ctx_field *f = spec_ctx_access(p->type, attach, off, size, write);
-	int err = load_access(p, attach, off, size, write);
+	int err;
 
+	if (oracle_bpf == oracle_skep && f && f->what == CF_BTF)
+		return;				/* skep has no kernel objects to point to */
+	err = load_access(p, attach, off, size, write);
 	if (!err != !!f)
-		t_fail(__FILE__, __LINE__, "%s of %u bytes at %d: the kernel says %d, the row %s",
+		t_fail(__FILE__, __LINE__, "%s of %u bytes at %d: %d, the row says %s",
 		       write ? "write" : "read", size, off, err, f ? f->name : "no");
 }
 
@@ -32,7 +35,7 @@ static void sweep(const struct spec_prog *p, u32 attach)
 {
 	u32 end = MIN(p->ctx_size + 8, 260);
 
-	t_row("context of %s attached as %s", p->name, spec_attach(attach)->name);
+	t_row("%s: context of %s attached as %s", oracle_name(), p->name, spec_attach(attach)->name);
 	for (u32 size = 1; size <= 8; size *= 2)
 		for (u32 off = 0; off < end; off += size)
 			for (u32 write = 0; write < 2; write++)
@@ -69,12 +72,12 @@ static void returns(const struct spec_prog *p, u32 attach)
 	s64 min, max;
 	bool checked = spec_ret_range(p->type, attach, &min, &max);
 
-	t_row("return value of %s attached as %s", p->name, spec_attach(attach)->name);
+	t_row("%s: return value of %s attached as %s", oracle_name(), p->name, spec_attach(attach)->name);
 	for (u32 i = 0; i < ARRAY_SIZE(values); i++) {
 		int err = load_r0(p, attach, values[i]);
 
 		if (!err != (!checked || (values[i] >= min && values[i] <= max)))
-			t_fail(__FILE__, __LINE__, "R0 = %d: the kernel says %d, the row [%lld, %lld]%s",
+			t_fail(__FILE__, __LINE__, "R0 = %d: %d, the row says [%lld, %lld]%s",
 			       values[i], err, (long long)min, (long long)max, checked ? "" : " unchecked");
 	}
 }
@@ -262,4 +265,19 @@ TEST(memory_behind_pointers)
 						       f ? f->name : "no");
 				}
 	}
+}
+
+/* ---- skep's own verdicts, against the same rows ---- */
+TEST(skep_context_accesses)
+{
+	oracle_bpf = oracle_skep;
+	each_type(sweep);
+	oracle_bpf = t_kernel_bpf_call;
+}
+
+TEST(skep_return_ranges)
+{
+	oracle_bpf = oracle_skep;
+	each_type(returns);
+	oracle_bpf = t_kernel_bpf_call;
 }
