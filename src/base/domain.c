@@ -184,6 +184,7 @@ static int slot_acquire(struct domain_full *d)
 	WRITE_ONCE(c->slot[s].pid, getpid());
 	STORE_RELEASE(c->slot[s].gen, gen);
 	d->hold = hold;
+	lease_process_start(d);
 	STORE_RELEASE(*d->d.base, (u64)gen << 32 | s);
 	return 0;
 }

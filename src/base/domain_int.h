@@ -40,6 +40,7 @@ struct domain_full {
 	char path[256];
 };
 
-void lease_init(struct domain_full *d);
+void lease_init(struct domain_full *d);			/* at open */
+void lease_process_start(struct domain_full *d);	/* once in each process, before its first lease */
 
 #endif

@@ -529,6 +529,34 @@ static void by_cas(void)
 	WRITE_ONCE(sh->go, 1);
 }
 
+static void by_rseq(void)
+{
+	leased_adds();
+	WRITE_ONCE(sh->go, 1);
+}
+
+TEST(a_fork_child_with_rseq_and_a_parent_without_exclude_each_other)
+{
+	u32 had;
+	pid_t p[3];
+
+	setup();
+	if (!dom->rseq) {
+		t_skip("no rseq here (or a ThreadSanitizer build)");
+		return;
+	}
+	rounds = t_fast() ? 10000 : 300000;
+	had = dom->rseq;
+	for (int i = 0; i < 3; i++)
+		p[i] = child(i ? by_rseq : by_cas);
+	dom->rseq = 0;
+	leased_adds();
+	dom->rseq = had;
+	for (int i = 0; i < 3; i++)
+		end(p[i]);
+	EQ(counted() + sh->misses, 4 * rounds);
+}
+
 TEST(processes_with_and_without_rseq_exclude_each_other)
 {
 	pthread_t t[3];

@@ -118,6 +118,13 @@ static int membarrier(int cmd)
 	return raw_syscall3(SYS_membarrier, cmd, 0, 0);
 }
 
+/* A fork child may have lost its parent's registration. */
+void lease_process_start(struct domain_full *d)
+{
+	if (d->d.rseq && membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED))
+		d->d.rseq = 0;
+}
+
 /* rseq is used when libc registered it and the fence of the slow side reaches this process. */
 void lease_init(struct domain_full *d)
 {
@@ -198,6 +205,16 @@ static int find_held(struct domain *d, u64 self, bool any)
 	return -1;
 }
 
+/* Not on a thread that was made without libc, nor on a CPU beyond the table. */
+static bool fast_here(const struct domain *d)
+{
+#ifdef LEASE_HAVE_RSEQ
+	return d->rseq && READ_ONCE(*(u32 *)((char *)__builtin_thread_pointer() + __rseq_offset + 4)) < d->ncpus;
+#else
+	return false;
+#endif
+}
+
 static int take_fast(struct domain *d, u64 self)
 {
 	int cpu = lease_try_fast(d, self);
@@ -224,9 +241,9 @@ int lease_take_slow(struct domain *dom, u64 self, bool *nested)
 
 		cpu = find_held(dom, self, age >= TRY_OTHERS_NS);
 		*nested = cpu >= 0;
-		if (cpu < 0 && dom->rseq)
+		if (cpu < 0 && fast_here(dom))
 			cpu = take_fast(dom, self);
-		if (cpu < 0 && (!dom->rseq || age >= TRY_OTHERS_NS))
+		if (cpu < 0 && (age >= TRY_OTHERS_NS || !fast_here(dom)))
 			cpu = take_any(d, self, wait_doubts(&w));
 		if (cpu >= 0 || age >= LEASE_WAIT_NS)
 			break;
