@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hash.c - HASH and PERCPU_HASH: preallocated, with immediate reuse, as the kernel's.
+/* hash.c - HASH, PERCPU_HASH and their LRU kinds: preallocated, with immediate reuse, as the kernel's.
  *
  * Lookups take no lock. What they return may be freed and used for another key while the caller holds the address;
  * it stays inside the map. A chain ends with its bucket's number, so a walker that was carried into another chain
  * starts again. Updates and deletions hold the bucket's lock; an update of an existing key links a spare element in
  * place of the old one, so that a reader sees the old value or the new one. Per-CPU values are written in place.
+ *
+ * LRU kinds evict when nothing is free: a hand goes round the elements and takes the first one in a chain that no program
+ * looked up since it last came by (the kernel's lists do this in batches, and may evict before the map is full).
  *
  * Memory, journals and repair: hash_mem.c. Lock order: bucket, magazine. */
 #include <sched.h>
@@ -147,6 +150,24 @@ static void *percpu_lookup(struct map *m, const void *key, u32 cpu)
 	return e && cpu < m->ncpus ? cpu_value(m, e, cpu) : NULL;
 }
 
+static inline u32 *ref_of(const struct hash *h, struct elem *e)
+{
+	return (u32 *)((u8 *)e + h->ref_off);
+}
+
+static void *lru_lookup(struct map *m, const void *key, u32 cpu)
+{
+	const struct hash *h = hash_of(m);
+	u32 hash;
+	struct elem *e = find(h, key, &hash);
+
+	if (!e || cpu >= m->ncpus)
+		return NULL;
+	if (!READ_ONCE(*ref_of(h, e)))
+		WRITE_ONCE(*ref_of(h, e), 1);
+	return h->percpu ? cpu_value(m, e, cpu) : value_of(h, e);
+}
+
 /* Under the bucket's lock: where the link to the element of KEY is, or NULL. */
 static u32 *find_locked(const struct hash *h, const void *key, u32 hash, u32 *link)
 {
@@ -197,6 +218,8 @@ static void fill(struct map *m, u32 link, const struct change *c)
 	struct elem *e = elem_at(h, link);
 
 	WRITE_ONCE(e->hash, c->hash);
+	if (h->ref_off)
+		WRITE_ONCE(*ref_of(h, e), 0);
 	racy_copy(e->key, c->key, h->key_size);
 	if (percpu(m))
 		fill_cpus(m, e, c, true);
@@ -288,6 +311,47 @@ static int do_delete(struct map *m, struct change *c)
 	return delete_at(m, c->bucket, at, link);
 }
 
+/* Is LINK in this chain? Where the link to it is, or NULL. LOCKED. */
+static u32 *find_link(const struct hash *h, u32 bucket, u32 link)
+{
+	u32 *at = &h->buckets[bucket].head, n = h->nr_elems, here;
+	struct elem *e;
+
+	while (n-- && (e = elem_at(h, here = READ_ONCE(*at)))) {
+		if (here == link)
+			return at;
+		at = &e->next;
+	}
+	return NULL;
+}
+
+/* LRU: free one element. No bucket is locked. */
+static int evict(struct map *m)
+{
+	struct hash *h = hash_of(m);
+	int err;
+
+	for (u64 i = 0; i < 2ull * h->nr_elems; i++) {
+		u32 link = __atomic_fetch_add(h->hand, 1, __ATOMIC_RELAXED) % h->nr_elems + 1, bucket, *at;
+		struct elem *e = elem_at(h, link);
+
+		if (READ_ONCE(*ref_of(h, e))) {
+			WRITE_ONCE(*ref_of(h, e), 0);
+			continue;
+		}
+		bucket = READ_ONCE(e->hash) & h->mask;		/* a free one's is anything: it is not in that chain */
+		err = hash_lock(m, bucket);
+		if (err)
+			return err == -EAGAIN ? -EBUSY : err;
+		at = find_link(h, bucket, link);
+		err = at ? delete_at(m, bucket, at, link) : -ENOENT;
+		hash_unlock(m, bucket);
+		if (err != -ENOENT)
+			return err;
+	}
+	return -EAGAIN;			/* they are all in somebody's hands just now */
+}
+
 /* -EAGAIN came back: magazines are all taken, perhaps by the dead. False: long enough. */
 static bool wait_for_mags(struct map *m, u32 turn, u64 *start)
 {
@@ -322,6 +386,8 @@ static int change(struct map *m, int (*op)(struct map *m, struct change *c), str
 			return err == -EAGAIN ? -EBUSY : err;
 		err = op(m, c);
 		hash_unlock(m, c->bucket);
+		if (unlikely(err == -E2BIG && h->ref_off))
+			err = evict(m) ?: -EAGAIN;
 		if (likely(err != -EAGAIN))
 			return err;
 		if (!wait_for_mags(m, turn, &start))
@@ -511,7 +577,14 @@ static int plan(const struct map_attr *a, u32 ncpus, u64 *csize, u64 *psize, u64
 	int err = check_attr(a);
 
 	*csize = 0;
-	return err ? err : hash_plan_mem(a, ncpus, a->value_size, false, psize, geo);
+	return err ? err : hash_plan_mem(a, ncpus, a->value_size, false, false, psize, geo);
+}
+
+static int check_percpu(const struct map_attr *a)
+{
+	if (a->flags & BPF_F_NUMA_NODE)
+		return -EINVAL;
+	return ALIGN_UP(a->value_size, 8u) > PCPU_MAX_VALUE ? -E2BIG : 0;
 }
 
 static int percpu_plan(const struct map_attr *a, u32 ncpus, u64 *csize, u64 *psize, u64 geo[16])
@@ -519,13 +592,40 @@ static int percpu_plan(const struct map_attr *a, u32 ncpus, u64 *csize, u64 *psi
 	int err = check_attr(a);
 
 	*csize = 0;
-	if (err)
-		return err;
-	if (a->flags & BPF_F_NUMA_NODE)
-		return -EINVAL;
-	if (ALIGN_UP(a->value_size, 8u) > PCPU_MAX_VALUE)
-		return -E2BIG;
-	return hash_plan_mem(a, ncpus, a->value_size, true, psize, geo);
+	if (!err)
+		err = check_percpu(a);
+	return err ? err : hash_plan_mem(a, ncpus, a->value_size, true, false, psize, geo);
+}
+
+/* NO_COMMON_LRU gives the kernel a list per CPU; here there is one hand in either case. */
+static int check_lru(const struct map_attr *a)
+{
+	struct map_attr b = *a;
+
+	b.flags &= ~(u32)BPF_F_NO_COMMON_LRU;
+	if ((b.flags & BPF_F_NO_PREALLOC) && !(b.flags & ~HASH_FLAGS) && access_flags_ok(b.flags))
+		return -ENOTSUPP;
+	return check_attr(&b);
+}
+
+static int lru_plan(const struct map_attr *a, u32 ncpus, u64 *csize, u64 *psize, u64 geo[16])
+{
+	int err = check_lru(a);
+
+	*csize = 0;
+	if (!err && (a->flags & BPF_F_NO_COMMON_LRU) && (a->flags & BPF_F_NUMA_NODE))
+		err = -EINVAL;
+	return err ? err : hash_plan_mem(a, ncpus, a->value_size, false, true, psize, geo);
+}
+
+static int lru_percpu_plan(const struct map_attr *a, u32 ncpus, u64 *csize, u64 *psize, u64 geo[16])
+{
+	int err = check_lru(a);
+
+	*csize = 0;
+	if (!err)
+		err = check_percpu(a);
+	return err ? err : hash_plan_mem(a, ncpus, a->value_size, true, true, psize, geo);
 }
 
 static int init(struct map *m)
@@ -558,8 +658,11 @@ static int attach(struct map *m)
 	h->key_size = m->attr.key_size;
 	h->val_size = m->attr.value_size;
 	h->val_off = sizeof(struct elem) + ALIGN_UP(h->key_size, 8u);
+	h->hand = &((struct hash_head *)p)->hand;
+	if (m->ops->lookup == lru_lookup)
+		h->ref_off = h->elem_size - 8;
 	m->priv = h;
-	if (!h->percpu)
+	if (m->ops->lookup == lookup)
 		m->lookup = h->key_size == 4 ? lookup4 : h->key_size == 8 ? lookup8 :
 			    h->key_size == 16 ? lookup16 : lookup;
 	return 0;
@@ -579,5 +682,17 @@ const struct map_ops hash_ops = {
 const struct map_ops percpu_hash_ops = {
 	.plan = percpu_plan, .init = init, .attach = attach, .detach = detach,
 	.lookup = percpu_lookup, .update = update, .delete = delete, .next_key = next_key, .copy_out = copy_out,
+	.copy_in = copy_in, .take = take, .for_each = for_each, .bucket = bucket, .check = hash_check,
+};
+
+const struct map_ops lru_hash_ops = {
+	.plan = lru_plan, .init = init, .attach = attach, .detach = detach,
+	.lookup = lru_lookup, .update = update, .delete = delete, .next_key = next_key, .copy_out = copy_out,
+	.copy_in = copy_in, .take = take, .for_each = for_each, .bucket = bucket, .check = hash_check,
+};
+
+const struct map_ops lru_percpu_hash_ops = {
+	.plan = lru_percpu_plan, .init = init, .attach = attach, .detach = detach,
+	.lookup = lru_lookup, .update = update, .delete = delete, .next_key = next_key, .copy_out = copy_out,
 	.copy_in = copy_in, .take = take, .for_each = for_each, .bucket = bucket, .check = hash_check,
 };

@@ -43,7 +43,8 @@ _Static_assert(sizeof(struct mag) == 64, "one line");
 
 struct hash_head {			/* shared, start of the private area */
 	struct lock repair;
-	u8 pad[56];
+	u32 hand;			/* LRU: the next element to be looked at; atomic counter */
+	u8 pad[52];
 };
 
 struct hash {				/* process-local; constants */
@@ -55,6 +56,8 @@ struct hash {				/* process-local; constants */
 	u64 cpu_stride;
 	u32 mask, nr_elems, elem_size, val_off, mag_mask;
 	u32 key_size, val_size;
+	u32 ref_off;			/* LRU: in the element, a word that lookups set; 0: none */
+	u32 *hand;
 	struct lock *repair;
 };
 
@@ -80,7 +83,8 @@ static inline u32 end_of(u32 bucket)
 }
 
 /* hash_mem.c. LOCKED functions want the bucket's lock held. */
-int hash_plan_mem(const struct map_attr *a, u32 ncpus, u32 val_size, bool percpu, u64 *psize, u64 geo[16]);
+int hash_plan_mem(const struct map_attr *a, u32 ncpus, u32 val_size, bool percpu, bool lru, u64 *psize,
+		  u64 geo[16]);
 void hash_init_mem(struct map *m);
 int hash_lock(struct map *m, u32 bucket);		/* 0, or lock_take()'s error; repairs after the dead */
 void hash_unlock(struct map *m, u32 bucket);

@@ -25,7 +25,8 @@ static u64 pow2_up(u64 n)
 }
 
 /* Elements that nobody can have at once are no loss: each magazine's spare is beyond max_entries. */
-int hash_plan_mem(const struct map_attr *a, u32 ncpus, u32 val_size, bool percpu, u64 *psize, u64 geo[16])
+int hash_plan_mem(const struct map_attr *a, u32 ncpus, u32 val_size, bool percpu, bool lru, u64 *psize,
+		  u64 geo[16])
 {
 	u64 mags = MIN(MAX(pow2_up(ncpus * 2ull), MAGS_MIN), MAGS_MAX), off = sizeof(struct hash_head), n;
 
@@ -35,7 +36,7 @@ int hash_plan_mem(const struct map_attr *a, u32 ncpus, u32 val_size, bool percpu
 	geo[GEO_MAGS] = mags;
 	geo[GEO_ELEMS] = a->max_entries + mags;
 	geo[GEO_ELEM_SIZE] = sizeof(struct elem) + ALIGN_UP((u64)a->key_size, 8) +
-			     (percpu ? 0 : ALIGN_UP((u64)val_size, 8));
+			     (percpu ? 0 : ALIGN_UP((u64)val_size, 8)) + (lru ? 8 : 0);
 	geo[GEO_OFF_MAGS] = off;
 	geo[GEO_OFF_BUCKETS] = off += mags * sizeof(struct mag);
 	geo[GEO_OFF_ELEMS] = off += ALIGN_UP(geo[GEO_BUCKETS] * sizeof(struct bucket), 64);

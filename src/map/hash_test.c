@@ -13,6 +13,8 @@
 
 #define HASH	BPF_MAP_TYPE_HASH
 #define PHASH	BPF_MAP_TYPE_PERCPU_HASH
+#define LRU	BPF_MAP_TYPE_LRU_HASH
+#define PLRU	BPF_MAP_TYPE_LRU_PERCPU_HASH
 
 /* ---- hammer ---- */
 
@@ -217,6 +219,78 @@ TEST(full_is_exactly_max_entries)
 	}
 }
 
+/* ---- LRU ---- */
+
+TEST(lru_evicts_what_nobody_used)
+{
+	static const u32 types[] = { LRU, PLRU };
+
+	for (int t = 0; t < 2; t++) {
+		struct map *m;
+		u64 v[DOMAIN_MAX_CPUS] = { 1 }, count;
+		int fd = mk(types[t], 4, 8, 100, 0, &m);
+
+		t_row("never full, and what is used stays: %s", t ? "percpu" : "plain");
+		NEED(fd >= 0);
+		for (u32 k = 0; k < 100; k++)
+			EQ(map_update_elem(m, &k, v, 0), 0);
+		for (u32 k = 100; k < 2000; k++) {
+			for (u32 hot = 0; hot < 10; hot++)
+				CHECK(m->lookup(m, &hot, 0));
+			EQ(m->ops->update(m, &k, v, BPF_NOEXIST, 0), 0);
+			EQ(map_lookup_elem(m, &k, v, 0), 0);
+		}
+		EQ(map_check(m, &count), 0);
+		EQ(count, 100);
+		drop_map(m, fd);
+	}
+}
+
+static void *lru_ops(void *arg)
+{
+	struct worker *w = arg;
+	u64 seed = 5 + w->who * 31, v;
+
+	for (u32 i = 0; i < w->steps; i++) {
+		u32 key = mt_rand(&seed) % 200;
+		u64 *p;
+
+		switch (mt_rand(&seed) % 4) {
+		case 0:
+		case 1:
+			v = key;
+			w->bad += w->m->ops->update(w->m, &key, &v, 0, 0) != 0;
+			break;
+		case 2:
+			p = w->m->lookup(w->m, &key, 0);
+			w->bad += p && READ_ONCE(*p) >= 200;
+			break;
+		case 3:
+			w->m->ops->delete(w->m, &key);
+			break;
+		}
+	}
+	return NULL;
+}
+
+TEST(hammer_lru)
+{
+	static const u32 max[] = { 1, 16, 150, 1000 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(max); i++) {
+		struct map *m;
+		u64 count;
+		int fd = mk(LRU, 4, 8, max[i], 0, &m);
+
+		t_row("4 processes of 2 threads, lru of %u: updates always succeed", max[i]);
+		NEED(fd >= 0);
+		hammer(m, t_fast() ? 10000 : 200000, lru_ops);
+		EQ(map_check(m, &count), 0);
+		CHECK(count <= max[i]);
+		drop_map(m, fd);
+	}
+}
+
 /* ---- SIGKILL ---- */
 
 /* M adds up, and takes exactly as many more as it should. */
@@ -226,6 +300,15 @@ static void check_after_death(struct map *m)
 	u64 count, after;
 	u32 k, n = 0;
 
+	if (m->attr.type == LRU) {
+		for (k = 1000000; k < 1000010; k++)
+			EQ(map_update_elem(m, &k, v, 0), 0);
+		EQ(map_check(m, &count), 0);
+		EQ(count, m->attr.max_entries);
+		for (k = 1000000; k < 1000010; k++)
+			map_delete_elem(m, &k);
+		return;
+	}
 	for (k = 1000000; !map_update_elem(m, &k, v, 0); k++)
 		n++;			/* no check before: this must find what the dead held */
 	EQ(map_check(m, &count), 0);
@@ -342,23 +425,24 @@ static void check_outcome(struct map *m, enum what what)
 	r = map_lookup_elem(m, &new, v, 0);
 	CHECK(r == -ENOENT || (what <= INSERT_FREED && !r && v[0] == 22));
 	r = map_lookup_elem(m, &old, v, 0);
-	CHECK(r == 0 || what >= DELETE);
+	CHECK(r == 0 || what >= DELETE || (m->attr.type == LRU && what == INSERT));
 	CHECK(r || v[0] == 11 || (what == REPLACE && v[0] == 22));
 }
 
 TEST(killed_at_each_instruction)
 {
 	static const char *const names[] = { "insert", "insert of a freed element", "replace", "delete", "take" };
-	static const u32 types[] = { HASH, PHASH };
+	static const u32 types[] = { HASH, PHASH, LRU };
 
-	for (int i = 0; i < 10; i++) {
+	for (int i = 0; i < 15; i++) {
 		enum what what = i % 5;
 		struct map *m;
 		u32 old = 3, n = 0, stride = t_fast() ? 23 : 1;
 		u64 v[DOMAIN_MAX_CPUS] = { 11 };
 		int fd = mk(types[i / 5], 4, 8, 4, 0, &m);
 
-		t_row("single-stepped, then killed: %s of %s", names[what], i / 5 ? "percpu hash" : "hash");
+		t_row("single-stepped, then killed: %s of %s", names[what],
+		      spec_map(types[i / 5])->name);
 		NEED(fd >= 0);
 #ifdef __SANITIZE_THREAD__
 		t_skip("single steps through ThreadSanitizer take minutes");
@@ -373,6 +457,9 @@ TEST(killed_at_each_instruction)
 				EQ(map_update_elem(m, &(u32){ 4 }, v, 0), 0);
 				EQ(map_delete_elem(m, &(u32){ 4 }), 0);
 			}
+			if (types[i / 5] == LRU && what == INSERT)	/* full: it must evict */
+				for (u32 k = 0; k < 3; k++)
+					EQ(map_update_elem(m, &k, v, 0), 0);
 			EQ(map_update_elem(m, &old, v, 0), 0);
 			if (!die_after(m, what, n))
 				break;

@@ -23,6 +23,8 @@ static const struct map_ops *const map_types[] = {
 	[BPF_MAP_TYPE_PERF_EVENT_ARRAY]	= &perf_event_array_ops,
 	[BPF_MAP_TYPE_PERCPU_HASH]	= &percpu_hash_ops,
 	[BPF_MAP_TYPE_PERCPU_ARRAY]	= &percpu_array_ops,
+	[BPF_MAP_TYPE_LRU_HASH]		= &lru_hash_ops,
+	[BPF_MAP_TYPE_LRU_PERCPU_HASH]	= &lru_percpu_hash_ops,
 	[BPF_MAP_TYPE_ARRAY_OF_MAPS]	= &array_of_maps_ops,
 	[BPF_MAP_TYPE_QUEUE]		= &queue_ops,
 	[BPF_MAP_TYPE_STACK]		= &stack_ops,
@@ -476,9 +478,11 @@ int map_create(struct obj_dir *d, const struct map_attr *a, struct map **out, in
 	if (!ops || a->ifindex)
 		return -EINVAL;
 	meta.ncpus = domain_ncpus(d->dom);
+	if ((a->flags & BPF_F_NO_COMMON_LRU) && a->max_entries < UINT32_MAX - DOMAIN_MAX_CPUS)
+		meta.attr.max_entries += (meta.ncpus - a->max_entries % meta.ncpus) % meta.ncpus;
 	err = map_plan_numa(a);
 	if (!err)
-		err = ops->plan(a, meta.ncpus, &csize, &psize, meta.geometry);
+		err = ops->plan(&meta.attr, meta.ncpus, &csize, &psize, meta.geometry);
 	if (!err)
 		err = take_template(d, a, &meta.inner);
 	if (!err)

@@ -11,6 +11,8 @@
 #define ARRAY	BPF_MAP_TYPE_ARRAY
 #define PHASH	BPF_MAP_TYPE_PERCPU_HASH
 #define PARRAY	BPF_MAP_TYPE_PERCPU_ARRAY
+#define LRU	BPF_MAP_TYPE_LRU_HASH
+#define PLRU	BPF_MAP_TYPE_LRU_PERCPU_HASH
 
 static const struct {
 	u32 type, key, value, max, flags;
@@ -57,6 +59,17 @@ static const struct {
 	{ PARRAY, 4, 4, 1, BPF_F_MMAPABLE,	  -EINVAL, "percpu array: mappable" },
 	{ PARRAY, 4, 4, 1, BPF_F_INNER_MAP,	  -EINVAL, "percpu array: inner flag" },
 	{ PARRAY, 4, 4, 1, BPF_F_NUMA_NODE,	  -EINVAL, "percpu array: node" },
+	{ LRU,	 4, 8, 5, 0,			  0,	   "lru hash" },
+	{ LRU,	 4, 8, 5, BPF_F_NO_COMMON_LRU,	  0,	   "lru hash, a list per CPU" },
+	{ LRU,	 4, 8, 5, BPF_F_NO_PREALLOC,	  -ENOTSUPP, "lru hash without preallocation" },
+	{ LRU,	 4, 8, 0, BPF_F_NO_PREALLOC,	  -ENOTSUPP, "lru hash of nothing without preallocation" },
+	{ LRU,	 4, 8, 5, BPF_F_NO_PREALLOC | BPF_F_MMAPABLE, -EINVAL, "lru hash: mappable" },
+	{ LRU,	 4, 8, 5, BPF_F_NUMA_NODE,	  0,	   "lru hash: node" },
+	{ LRU,	 4, 8, 5, BPF_F_NUMA_NODE | BPF_F_NO_COMMON_LRU, -EINVAL, "lru hash: node, a list per CPU" },
+	{ PLRU,	 4, 8, 5, 0,			  0,	   "lru percpu hash" },
+	{ PLRU,	 4, 8, 5, BPF_F_NUMA_NODE,	  -EINVAL, "lru percpu hash: node" },
+	{ PLRU,	 4, 8, 1, BPF_F_NO_PREALLOC | BPF_F_NUMA_NODE, -ENOTSUPP, "lru percpu hash: node, no preallocation" },
+	{ PLRU,	 4, 32769, 5, 0,		  -E2BIG,  "lru percpu hash: value too large" },
 	{ 99,	 4, 4, 1, 0,			  -EINVAL, "unknown type" },
 };
 
@@ -94,7 +107,7 @@ static void make_key(const struct pair *p, u32 n, u8 *key)
 {
 	memset(key, 0, p->ksize);
 	for (u32 i = 0; i < p->ksize; i++)
-		key[i] = i < 4 ? n >> 8 * i : p->type == HASH || p->type == PHASH ? n * (i + 3) : 0;
+		key[i] = i < 4 ? n >> 8 * i : p->type != ARRAY && p->type != PARRAY ? n * (i + 3) : 0;
 	if (p->ksize < 4)
 		memcpy(key, &n, p->ksize);
 }
@@ -213,6 +226,8 @@ TEST(random_operations)
 		{ HASH,   1,  1, 200, 256, 0, "hash, key 1" },
 		{ PHASH,  4,  8, 16, 24, 0, "percpu hash" },
 		{ PHASH, 12, 20, 50, 60, 0, "percpu hash, key 12, value 20" },
+		{ LRU,    4,  8, 4096, 24, 0, "lru hash, far from full" },
+		{ PLRU,   8,  8, 4096, 24, 0, "lru percpu hash, far from full" },
 		{ ARRAY,  4,  8, 16, 20, 0, "array" },
 		{ ARRAY,  4, 13, 16, 20, BPF_F_MMAPABLE, "mappable array, value 13" },
 		{ PARRAY, 4,  8, 16, 20, 0, "percpu array" },
@@ -413,6 +428,17 @@ TEST(fast_access)
 	NEED(fd >= 0);
 	map_fast(m, &f);
 	CHECK(!f.array);
+	drop_map(m, fd);
+}
+
+TEST(lru_list_per_cpu_rounds_up)
+{
+	struct map *m;
+	int fd = mk(LRU, 4, 8, 5, BPF_F_NO_COMMON_LRU, &m);
+	u32 n = domain_ncpus(mt_dir()->dom);
+
+	NEED(fd >= 0);
+	EQ(m->attr.max_entries, (5 + n - 1) / n * n);
 	drop_map(m, fd);
 }
 

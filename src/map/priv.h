@@ -118,7 +118,8 @@ void map_put_later(struct map_ref *r);
 /* Checks that several types share: 0 or -errno. */
 int map_plan_numa(const struct map_attr *a);
 
-extern const struct map_ops array_ops, percpu_array_ops, hash_ops, percpu_hash_ops, ringbuf_ops, prog_array_ops,
+extern const struct map_ops array_ops, percpu_array_ops, hash_ops, percpu_hash_ops, lru_hash_ops,
+	lru_percpu_hash_ops, ringbuf_ops, prog_array_ops,
 	perf_event_array_ops, array_of_maps_ops, queue_ops, stack_ops, bloom_ops;
 
 #endif
