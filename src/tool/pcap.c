@@ -112,6 +112,7 @@ static u16 ethertype(const struct link_row *l, const u8 *frame, u32 len)
 	return frame[l->strip] >> 4 == 4 ? 0x0800 : frame[l->strip] >> 4 == 6 ? 0x86dd : 0;
 }
 
+/* Room for one byte more than needed: a first packet of no bytes has an address as well. */
 static int add(struct capture *c, const struct pcap_pkthdr *h, const u8 *frame)
 {
 	u32 strip = MIN(c->link->strip, h->caplen), head = c->link->how == L_ETH ? 0 : ETH_LEN;
@@ -120,7 +121,7 @@ static int add(struct capture *c, const struct pcap_pkthdr *h, const u8 *frame)
 	struct packet *p;
 
 	if (grow((void **)&c->pkts, sizeof(*c->pkts), (size_t)c->n + 1, &cap) ||
-	    grow((void **)&c->data, 1, c->size + len, &c->cap))
+	    grow((void **)&c->data, 1, c->size + len + 1, &c->cap))
 		return fail_errno(-ENOMEM, "%s", c->path);
 	c->cap_pkts = (u32)cap;
 	p = &c->pkts[c->n++];

@@ -241,12 +241,12 @@ static int run_packets(struct job *k)
 	if (k->st.shown_at)
 		fputs("\r\033[K", stderr);
 	if (k->cap.snapped)
-		warn("%s: %s packets were shortened by the capture's snap length; the program saw what is there",
-		     k->cap.path, commas(k->cap.snapped));
+		warn("%s: %s packet%s shortened by the capture's snap length; the program saw what is there",
+		     k->cap.path, commas(k->cap.snapped), k->cap.snapped == 1 ? " was" : "s were");
 	if (k->st.refused)
-		warn("%s packets were not run: frames of less than %u or more than %u bytes (first: packet %s, %s bytes: %s)",
-		     commas(k->st.refused), MIN_FRAME, MAX_LINEAR, commas(k->st.first_refused), commas(k->st.refused_len),
-		     err_text(k->st.refused_err));
+		warn("%s packet%s not run: too short or too long for a test run (first: packet %s, %s bytes: %s)",
+		     commas(k->st.refused), k->st.refused == 1 ? " was" : "s were", commas(k->st.first_refused),
+		     commas(k->st.refused_len), err_text(k->st.refused_err));
 	return rc;
 }
 

@@ -66,6 +66,48 @@ same "JSON: the same packets" "${total% *}" "$(json 'sum(e["value"]["packets"] f
 run_tool run "$tmp/flows.bpf.o" --in examples/traffic.pcap --set deny_port=0 --set verdict=XDP_TX
 has "--set changes constants of the program" "$out" '^XDP_TX +380 '
 
+# captures without Ethernet: the IP packets of the first cable, as raw IP (101), as Linux cooked (113, 276), as loopback (0)
+python3 - "$tmp" <<'PY'
+import struct, sys
+data = open('examples/traffic.pcap', 'rb').read()
+kinds = { 101: lambda t: b'', 113: lambda t: bytes(14) + t, 276: lambda t: t + bytes(18), 0: lambda t: struct.pack('<I', 2 if t == b'\x08\0' else 10) }
+files = { k: open(f'{sys.argv[1]}/link{k}.pcap', 'wb') for k in kinds }
+eth = open(f'{sys.argv[1]}/eth.pcap', 'wb')
+eth.write(data[:24])
+for k, f in files.items():
+    f.write(data[:20] + struct.pack('<I', k))
+at = 24
+while at < len(data):
+    head, size = data[at:at + 8], struct.unpack_from('<I', data, at + 8)[0]
+    frame = data[at + 16:at + 16 + size]
+    at += 16 + size
+    if frame[12:14] not in (b'\x08\0', b'\x86\xdd'):
+        continue
+    eth.write(head + struct.pack('<II', size, size) + frame)
+    for k, f in files.items():
+        out = kinds[k](frame[12:14]) + frame[14:]
+        f.write(head + struct.pack('<II', len(out), len(out)) + out)
+PY
+run_tool run "$tmp/flows.bpf.o" --in "$tmp/eth.pcap" --top 0
+eth=$(section flows)
+for k in 101 113 276 0; do
+	run_tool run "$tmp/flows.bpf.o" --in "$tmp/link$k.pcap" --top 0
+	same "link type $k counts the same flows" "$eth" "$(section flows)"
+	has "link type $k: a note says that headers are made up" "$err" "link type .*: frames get an Ethernet header"
+done
+# frames that a test run does not take are counted and named; all others run
+python3 - "$tmp" <<'PY'
+import struct, sys
+data = open('examples/traffic.pcap', 'rb').read()
+with open(f'{sys.argv[1]}/odd.pcap', 'wb') as f:
+    f.write(data[:24])
+    for frame in (b'short', data[40:40 + 90], bytes(12) + b'\x08\0' + bytes(60000)):
+        f.write(struct.pack('<IIII', 0, 0, len(frame), len(frame)) + frame)
+PY
+run_tool run "$tmp/flows.bpf.o" --in "$tmp/odd.pcap"
+has "a frame that is too short is named" "$err" "^skep: warning: 1 packet was not run: .*first: packet 1, 5 bytes"
+has "a frame of 60,014 bytes runs" "$out" "odd.pcap: 2 packets, 60,104 bytes"
+
 # pins: left behind, read by another process, gone on with
 run_tool run "$tmp/flows.bpf.o" --in examples/traffic.pcap --pin job
 same "--pin succeeds" 0 "$rc"
