@@ -79,16 +79,48 @@ static int unpriv_bounds(struct vfy_env *e, u32 dst)
 		if (!tnum_is_const(r->s.var))
 			return vfy_reject(e, VR_UNPRIV, -EACCES, (int)dst,
 					  "R%u variable stack access prohibited for !root, var_off=%s off=%d", dst,
-					  vfy_tnum_str(e, r->s.var), r->off);
+					  vfy_tnum_str(e, r->s.var), r->off + (int)r->s.var.value);
 		off = r->off + (s64)r->s.var.value;
 		if (off >= 0 || off < -MAX_STACK) {
-			vfy_note(e, "R%u stack pointer arithmetic goes out of range, prohibited for !root", dst);
-			return vfy_reject(e, VR_UNPRIV, -EACCES, (int)dst, NULL);
+			return vfy_reject(e, VR_UNPRIV, -EACCES, (int)dst,
+					  "R%u stack pointer arithmetic goes out of range, prohibited for !root; "
+					  "off=%lld", dst, (long long)off);
 		}
 	} else if (r->type == R_MAP_VALUE && vfy_map_access(e, dst, r->off, 1, false, true)) {
 		vfy_note(e, "R%u pointer arithmetic of map value goes out of range, prohibited for !root", dst);
 		return -EACCES;
 	}
+	return 0;
+}
+
+/* Unprivileged: only what a processor that guesses wrong could still be kept inside of. OFF is the scalar operand. */
+static int unpriv_operands(struct vfy_env *e, const struct bpf_insn *insn, const struct vfy_reg *p,
+			   const struct vfy_reg *off, bool swapped)
+{
+	static const char *const no = "pointer arithmetic with it prohibited for !root";
+	bool known = tnum_is_const(off->s.var), add = BPF_OP(insn->code) == BPF_ADD, left;
+	u32 off_reg = swapped ? insn->dst_reg : insn->src_reg, ptr_reg = swapped ? insn->src_reg : insn->dst_reg;
+	s64 limit, max;
+
+	if (e->bypass_spec || BPF_SRC(insn->code) == BPF_K || (!add && BPF_OP(insn->code) != BPF_SUB))
+		return 0;
+	if (!known && (off->s.smin < 0) != (off->s.smax < 0))
+		return vfy_reject(e, VR_UNPRIV, -EACCES, (int)off_reg,
+				  "R%u has unknown scalar with mixed signed bounds, %s", off_reg, no);
+	left = (add && off->s.smin < 0) || (!add && !(off->s.smin < 0));
+	if (p->type == R_STACK) {
+		max = MAX_STACK + left;
+		limit = -((s64)p->s.var.value + p->off);
+	} else if (p->type == R_MAP_VALUE) {
+		max = p->map->value_size;
+		limit = (left ? p->s.smin : (s64)p->s.umax) + p->off;
+	} else {
+		return vfy_reject(e, VR_UNPRIV, -EACCES, (int)ptr_reg,
+				  "R%u has pointer with unsupported alu operation, %s", ptr_reg, no);
+	}
+	if (limit < 0 || limit >= max)
+		return vfy_reject(e, VR_UNPRIV, -EACCES, insn->dst_reg,
+				  "R%u tried to %s beyond pointer boundary, %s", insn->dst_reg, add ? "add" : "sub", no);
 	return 0;
 }
 
@@ -173,6 +205,9 @@ static int ptr_alu(struct vfy_env *e, const struct bpf_insn *insn, const struct 
 				  dst, vfy_type_str(e, p->type));
 	if (!sane_offset(e, off, p->type) || !sane_offset(e, p, p->type))
 		return -EINVAL;
+	err = unpriv_operands(e, insn, p, off, swapped);
+	if (err)
+		return err;
 	switch (op) {
 	case BPF_ADD:
 		err = ptr_add(e, dst, p, off);

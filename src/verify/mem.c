@@ -383,6 +383,25 @@ static int buf_mem(struct vfy_env *e, u32 regno, int off, int size, enum acc t, 
 	return err;
 }
 
+/* A map itself: the kernel shows its struct's fields; here programs cannot see any. */
+static int map_ptr_mem(struct vfy_env *e, u32 regno, int off, enum acc t)
+{
+	u32 type = cur_regs(e)[regno].map->type;
+	const char *name = type == BPF_MAP_TYPE_ARRAY || type == BPF_MAP_TYPE_PERCPU_ARRAY ? "bpf_array" :
+			   type == BPF_MAP_TYPE_HASH || type == BPF_MAP_TYPE_PERCPU_HASH   ? "bpf_htab" :
+			   type == BPF_MAP_TYPE_RINGBUF ? "bpf_ringbuf_map" : NULL;
+
+	if (name && !e->allow_ptr_leaks)
+		return vfy_reject(e, VR_CAPS, -EPERM, (int)regno,
+				  "'struct %s' access is allowed only to CAP_PERFMON and CAP_SYS_ADMIN", name);
+	if (name && off < 0)
+		return vfy_reject(e, VR_NEGATIVE, -EACCES, (int)regno,
+				  "R%u is %s invalid negative access: off=%d", regno, name, off);
+	if (name && t == ACC_WRITE)
+		return vfy_reject(e, VR_RDONLY, -EACCES, (int)regno, "only read from %s is supported", name);
+	return vfy_unsupported(e, (int)regno, "loads from the map itself");
+}
+
 static int other_mem(struct vfy_env *e, u32 regno, int off, int size, enum acc t, int value_regno)
 {
 	const struct vfy_reg *r = &cur_regs(e)[regno];
@@ -395,7 +414,9 @@ static int other_mem(struct vfy_env *e, u32 regno, int off, int size, enum acc t
 			return flow_keys_mem(e, regno, off, size, t, value_regno);
 		if (base == R_TP_BUFFER || base == R_BUF)
 			return buf_mem(e, regno, off, size, t, value_regno);
-		if (base == R_BTF_ID || base == R_CONST_MAP || base == R_ARENA)
+		if (base == R_CONST_MAP)
+			return map_ptr_mem(e, regno, off, t);
+		if (base == R_BTF_ID || base == R_ARENA)
 			return vfy_unsupported(e, (int)regno, vfy_type_str(e, r->type));
 	}
 	return vfy_reject(e, r->type & RF_MAYBE_NULL ? VR_NULL : VR_BAD_POINTER, -EACCES, (int)regno,
@@ -605,14 +626,8 @@ int vfy_atomic(struct vfy_env *e, const struct bpf_insn *insn)
 /* ---- packet data moved or freed ---- */
 static void pkt_forget(struct vfy_frame *f, struct vfy_reg *r, void *arg)
 {
-	struct vfy_env *e = arg;
-
-	if (!type_is_pkt(r->type) && R_BASE(r->type) != R_PKT_END)
-		return;
-	if (r >= f->regs && r < f->regs + 11)
-		vfy_reg_unknown(e, r);
-	else
-		vfy_reg_unknown(e, r);
+	if (type_is_pkt(r->type) || R_BASE(r->type) == R_PKT_END)
+		vfy_reg_invalid(arg, r);
 }
 
 void vfy_pkt_invalidate(struct vfy_env *e)

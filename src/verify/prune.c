@@ -410,7 +410,7 @@ static int remember(struct vfy_env *e)
 /* 1: this path is covered. 0: walk on. */
 int vfy_visit(struct vfy_env *e)
 {
-	bool force = e->aux[e->insn].force_checkpoint || e->cur->nr_hist > 40, add = force;
+	bool force = e->test_freq || e->aux[e->insn].force_checkpoint || e->cur->nr_hist > 40, add = force;
 	struct vfy_list **p = &e->seen[e->insn], *l;
 	u32 n = 0;
 

@@ -101,7 +101,7 @@ static int hist_stack(struct vfy_env *e, u32 frameno, u32 spi)
 }
 
 /* ---- writes ---- */
-static void save_reg(struct vfy_env *e, struct vfy_slot *s, const struct vfy_reg *r, int size)
+static void save_reg(struct vfy_slot *s, const struct vfy_reg *r, int size)
 {
 	int i = SLOT;
 
@@ -111,9 +111,8 @@ static void save_reg(struct vfy_env *e, struct vfy_slot *s, const struct vfy_reg
 	for (; i; i--) {
 		u8 *t = &s->type[i - 1];
 
-		if (*t == S_ZERO || (*t == S_INVALID && e->allow_ptr_leaks))
-			continue;
-		*t = S_MISC;
+		if (*t != S_ZERO && *t != S_INVALID)
+			*t = S_MISC;
 	}
 }
 
@@ -183,19 +182,19 @@ static int write_fixed(struct vfy_env *e, struct vfy_frame *f, int off, int size
 
 		if (fits)
 			vfy_scalar_id_assign(e, r);
-		save_reg(e, s, r, size);
+		save_reg(s, r, size);
 		if (!fits)
 			s->reg.id = 0;
 	} else if (imm && !(off % SLOT) && e->bpf_capable) {
 		vfy_reg_const(&tmp, (u64)(s64)insn->imm);
-		save_reg(e, s, &tmp, size);
+		save_reg(s, &tmp, size);
 	} else if (r && spillable(r->type)) {
 		if (size != SLOT)
 			return vfy_reject(e, VR_SPILL, -EACCES, value_regno, "invalid size of register spill");
 		if (f != cur_frame(e) && R_BASE(r->type) == R_STACK)
 			return vfy_reject(e, VR_SPILL, -EINVAL, value_regno,
 					  "cannot spill pointers to stack into stack frame of the caller");
-		save_reg(e, s, r, size);
+		save_reg(s, r, size);
 	} else {
 		return write_misc(e, f, off, size, value_regno, insn);
 	}

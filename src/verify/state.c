@@ -236,6 +236,15 @@ void vfy_reg_unknown(struct vfy_env *e, struct vfy_reg *r)
 	vfy_scalar_unknown(&r->s);
 }
 
+/* A pointer that leads nowhere any more. The number itself must not be seen by the unprivileged. */
+void vfy_reg_invalid(struct vfy_env *e, struct vfy_reg *r)
+{
+	if (e->allow_ptr_leaks)
+		vfy_reg_unknown(e, r);
+	else
+		vfy_reg_not_init(e, r);
+}
+
 void vfy_reg_const(struct vfy_reg *r, u64 v)
 {
 	memset(r, 0, sizeof(*r));
@@ -320,13 +329,9 @@ struct vfy_ref *vfy_ref_find(struct vfy_state *st, u32 id)
 static void forget_ref(struct vfy_frame *f, struct vfy_reg *r, void *arg)
 {
 	void **a = arg;
-	struct vfy_env *e = a[0];
 
-	if (r->ref_obj_id == *(u32 *)a[1]) {
-		vfy_reg_unknown(e, r);
-		if (r >= f->regs && r < f->regs + 11 && !e->allow_ptr_leaks)
-			vfy_reg_not_init(e, r);
-	}
+	if (r->ref_obj_id == *(u32 *)a[1])
+		vfy_reg_invalid(a[0], r);
 }
 
 /* Drop the reference; every copy of the pointer becomes an unknown number. */

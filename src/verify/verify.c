@@ -299,6 +299,7 @@ static void rights(struct vfy_env *e)
 
 	e->bpf_capable = admin || (caps & VFY_CAP_BPF);
 	e->allow_ptr_leaks = e->allow_uninit_stack = e->bypass_spec = perfmon;
+	e->test_freq = (e->in->prog_flags & BPF_F_TEST_STATE_FREQ) && perfmon;
 	e->strict_align = e->in->prog_flags & BPF_F_STRICT_ALIGNMENT;
 }
 

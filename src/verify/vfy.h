@@ -213,7 +213,7 @@ struct vfy_env {
 	u32 max_states, total_states, peak_states;
 	u32 id_gen;
 	bool allow_ptr_leaks, allow_uninit_stack, bypass_spec, bpf_capable, strict_align;
-	bool explore_alu_limits, test_sanity;
+	bool test_freq;		/* BPF_F_TEST_STATE_FREQ: remember a state at every prune point */
 	bool seen_direct_write, have_calls;
 	bool oom, rejected;
 	int err_code;
@@ -317,6 +317,7 @@ void vfy_branches_done(struct vfy_state *st);
 int vfy_hist_push(struct vfy_env *e, u32 flags, u64 linked);
 void vfy_reg_not_init(struct vfy_env *e, struct vfy_reg *r);
 void vfy_reg_unknown(struct vfy_env *e, struct vfy_reg *r);
+void vfy_reg_invalid(struct vfy_env *e, struct vfy_reg *r);
 void vfy_reg_const(struct vfy_reg *r, u64 v);
 void vfy_reg_ptr(struct vfy_reg *r, u32 type);	/* known zero offset, no ids */
 int vfy_check_read(struct vfy_env *e, u32 r);	/* is the register initialised? */
