@@ -116,15 +116,9 @@ int caller_self(struct caller *out)
 SKEP_API long skep_bpf(int cmd, union bpf_attr *attr, unsigned int size)
 {
 	struct caller c;
-	long ret = caller_self(&c);
-	u8 scope;
+	int err = caller_self(&c);
 
-	if (ret)
-		return ret;
-	scope = fault_enter();		/* signal mask and handlers are asked for once per command */
-	ret = sys_bpf(&c, cmd, (uintptr_t)attr, size);
-	fault_exit(scope);
-	return ret;
+	return err ? err : sys_bpf(&c, cmd, (uintptr_t)attr, size);
 }
 
 SKEP_API int skep_dir__use(const char *path)
