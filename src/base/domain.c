@@ -337,6 +337,7 @@ static int control_map(struct domain_full *d)
 	if (err)
 		return err;
 	d->d.lease = d->ctl->lease;
+	d->d.stats = &d->ctl->stats;
 	return control_agree(d);
 }
 

@@ -33,6 +33,7 @@ struct domain {
 	/* Read by the inline paths; constant after open. */
 	u64 *base;			/* WIPEONFORK page: this process's slot and generation, 0: none yet */
 	struct lease *lease;		/* shared */
+	u32 *stats;			/* shared; see prog_stats_wanted() */
 	u32 ncpus;
 	u32 rseq;			/* this process may take `fast` */
 };

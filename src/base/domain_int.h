@@ -18,7 +18,8 @@ struct control {
 	u32 last_id;		/* atomic counter; masked at use */
 	u32 slot_hint;		/* atomic counter: where to look for a free slot next */
 	u32 rseq_seen;		/* 0 -> 1 before a process of this directory first takes a `fast` word */
-	u8 pad[SKEP_PAGE - 20];
+	u32 stats;		/* 1: somebody may hold $DIR/stats (ENABLE_STATS); a hint */
+	u8 pad[SKEP_PAGE - 24];
 	struct lease lease[DOMAIN_MAX_CPUS];
 	struct {
 		u32 gen;	/* written by who holds the slot's lock */

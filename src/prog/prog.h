@@ -52,6 +52,11 @@ int prog_open_id(struct obj_dir *d, u32 id, u64 gen, struct prog **out);
 void prog_get(struct prog *p);
 void prog_put(struct prog *p);
 
+/* BPF_ENABLE_STATS: a description of $DIR/stats with a read lock on its first byte, so that it ends with its fds.
+ * -errno. Wanted while anybody holds one. */
+int prog_stats_enable(struct obj_dir *d);
+bool prog_stats_wanted(struct obj_dir *d);
+
 /* What obj_hdr.digest must hold for an image whose sections lie in AREA. */
 void prog_image_digest(const struct image_hdr *hdr, const u8 *area, u8 out[32]);
 
@@ -67,6 +72,7 @@ static inline u64 prog_call(const struct prog *p, struct run *r, void *ctx)
 	r->ctx = ctx;
 	return likely(p->entry) ? p->entry(ctx) : interp_run(p->interp, ctx);
 }
+/* runs, ns: for the statistics; 0 where nobody wants them. */
 void prog_exit(struct run *r, u64 runs, u64 ns);
 
 vm_helper prog_helper(u32 id);		/* NULL: not implemented */

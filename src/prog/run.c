@@ -62,7 +62,7 @@ void prog_exit(struct run *r, u64 runs, u64 ns)
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	run_current = r->prev;
 	fault_exit(r->fault);
-	if (ns) {
+	if (runs) {
 		__atomic_fetch_add(&st->run_cnt, runs, __ATOMIC_RELAXED);
 		__atomic_fetch_add(&st->run_time_ns, ns, __ATOMIC_RELAXED);
 	}
@@ -76,7 +76,7 @@ int prog_run(struct prog *p, void *ctx, u64 *ret)
 	if (err)
 		return err;
 	*ret = prog_call(p, &r, ctx);
-	prog_exit(&r, 1, 0);
+	prog_exit(&r, 0, 0);
 	return 0;
 }
 

@@ -42,6 +42,7 @@ static bool all_zero(const void *p, size_t from, size_t to)
 static int repeat_run(struct prog *p, void *ctx, struct test_run *t)
 {
 	u32 left = t->repeat ? t->repeat : 1, total = left;
+	bool stats = prog_stats_wanted(p->obj->dir);
 	u64 spent = 0, ret = 0, t0;
 	struct run r;
 	int err;
@@ -56,7 +57,7 @@ static int repeat_run(struct prog *p, void *ctx, struct test_run *t)
 		for (u32 i = 0; i < n; i++)
 			ret = prog_call(p, &r, ctx);
 		t0 = now_ns() - t0;
-		prog_exit(&r, n, 0);
+		prog_exit(&r, stats ? n : 0, t0);
 		spent += t0;
 		left -= n;
 	}

@@ -1,35 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* misc_cmd.c - commands that belong to no object alone: ENABLE_STATS, TASK_FD_QUERY, TOKEN_CREATE, PROG_STREAM_READ. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "prog/prog.h"
 #include "sys/cmds.h"
 #include "sys/sys.h"
 
-/* Run-time statistics are wanted while somebody holds a shared lock on $DIR/stats. */
 long cmd_enable_stats(struct call *k)
 {
-	struct flock fl = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1 };
 	int fd;
 
 	if (!call_capable(k, VFY_CAP_SYS_ADMIN))
 		return -EPERM;
 	if (k->a.enable_stats.type != BPF_STATS_RUN_TIME)
 		return -EINVAL;
-	fd = openat(k->c->dir->fd, "stats", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	if (fcntl(fd, F_OFD_SETLK, &fl)) {
-		int err = -errno;
-
-		close(fd);
-		return err;
-	}
-	return call_give_fd(k, fd);
+	fd = prog_stats_enable(k->c->dir);
+	return fd < 0 ? fd : call_give_fd(k, fd);
 }
 
 long cmd_task_fd_query(struct call *k)

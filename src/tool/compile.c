@@ -135,14 +135,14 @@ static int explain(const char *clang, const char *path, struct sbuf *text, int s
 	return fail(EXIT_FAILED, "%s does not compile (%s, exit status %d)", path, clang, WEXITSTATUS(status));
 }
 
-static int spawn(const struct args *a, int err_fd, pid_t *pid)
+static int spawn(const struct args *a, int out_fd, int err_fd, pid_t *pid)
 {
 	posix_spawn_file_actions_t fa;
 	int err;
 
 	posix_spawn_file_actions_init(&fa);
 	posix_spawn_file_actions_adddup2(&fa, err_fd, STDERR_FILENO);
-	posix_spawn_file_actions_adddup2(&fa, err_fd, STDOUT_FILENO);
+	posix_spawn_file_actions_adddup2(&fa, out_fd, STDOUT_FILENO);
 	err = posix_spawnp(pid, a->v[0], &fa, NULL, (char *const *)a->v, environ);
 	posix_spawn_file_actions_destroy(&fa);
 	return -err;
@@ -154,18 +154,15 @@ int compile_c(const char *path, const struct cc_opts *cc, int out_fd)
 	struct sbuf text = {};
 	struct args a = {};
 	int p[2], status = 0, rc;
-	char out[64];
 	pid_t pid;
 
 	if (!clang)
 		return fail(EXIT_ENV, "%s needs clang, which is not installed: apt-get install clang, or give a compiled .bpf.o",
 			    path);
-	/* The output is a memfd of ours; clang opens it by our /proc entry. */
-	snprintf(out, sizeof(out), "/proc/%d/fd/%d", getpid(), out_fd);
-	build_args(&a, clang, path, cc, out);
+	build_args(&a, clang, path, cc, "-");
 	if (pipe2(p, O_CLOEXEC))
 		return fail_errno(-errno, "pipe");
-	rc = spawn(&a, p[1], &pid);
+	rc = spawn(&a, out_fd, p[1], &pid);
 	close(p[1]);
 	if (rc) {
 		close(p[0]);
