@@ -444,11 +444,11 @@ TEST(killed_at_each_instruction)
 		t_row("single-stepped, then killed: %s of %s", names[what],
 		      spec_map(types[i / 5])->name);
 		NEED(fd >= 0);
-#ifdef __SANITIZE_THREAD__
-		t_skip("single steps through ThreadSanitizer take minutes");
-		drop_map(m, fd);
-		continue;
-#endif
+		if (MT_STEPS_TOO_SLOW) {
+			t_skip("single steps through ThreadSanitizer take minutes");
+			drop_map(m, fd);
+			continue;
+		}
 		for (n = t_fast() ? (u32)i : 0;; n += stride) {
 			for (u32 k = 0; k < 12; k++)
 				if (k != 3)

@@ -12,6 +12,13 @@
 #include "map/priv.h"
 #include "t.h"
 
+/* Single steps through ThreadSanitizer's calls take minutes. */
+#ifdef __SANITIZE_THREAD__
+#define MT_STEPS_TOO_SLOW	1
+#else
+#define MT_STEPS_TOO_SLOW	0
+#endif
+
 static inline struct obj_dir *mt_dir(void)
 {
 	static struct obj_dir *d;
