@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # deps.sh [SET...] - install the Debian packages that are missing, as root; else say which are missing and exit 3.
-# Sets: build (the default together with test), test, lint, capture (scripts/capture-traffic.sh). "build" includes
+# Sets: build (the default together with test), test, lint, fuzz, capture (scripts/capture-traffic.sh). "build" includes
 # clang because `skep run FILE.c` calls it.
 set -u
 # shellcheck disable=SC2034	# used by name below
 {
 build="gcc make libc6-dev linux-libc-dev libbpf-dev libelf-dev zlib1g-dev libpcap-dev libzydis-dev pkg-config clang"
 test="bpftool tcpdump tshark procps iproute2 util-linux python3"
+fuzz="clang libclang-rt-14-dev"
 lint="clang-format clang-tidy cppcheck shellcheck mandoc"
 capture="iproute2 iputils-ping ethtool tcpdump nginx-light curl openssl dnsmasq-base bind9-dnsutils openssh-server openssh-client python3"
 }
@@ -15,8 +16,8 @@ want=
 for set in "${@:-build test}"; do
 	for name in $set; do
 		case $name in
-		build|test|lint|capture) want="$want ${!name}" ;;
-		*) echo "deps.sh: unknown set '$name' (build, test, lint, capture)" >&2; exit 2 ;;
+		build|test|lint|fuzz|capture) want="$want ${!name}" ;;
+		*) echo "deps.sh: unknown set '$name' (build, test, lint, fuzz, capture)" >&2; exit 2 ;;
 		esac
 	done
 done
