@@ -9,6 +9,7 @@
 
 #define LOG_ALIGN	40
 #define LOG_MIN_ALIGN	8
+#define LOG_KEEP	(64u << 20)	/* bytes */
 
 static const char *const type_names[R_NR] = {
 	[R_NOT_INIT] = "?",	     [R_SCALAR] = "scalar",   [R_CTX] = "ctx",
@@ -306,9 +307,37 @@ void vfy_linfo_print(struct vfy_env *e, u32 idx, const char *prefix)
 	vfy_log(e, " @ %s:%u\n", file, BPF_LINE_INFO_LINE_NUM(l->line_col));
 }
 
+/* Memory is bounded: of a very long log the last part is kept, as it is in a client's buffer that is too small. */
+static void log_trim(struct vfy_env *e)
+{
+	struct sbuf *b = &e->out->log;
+	size_t drop = b->len / 2;
+
+	if (b->len < LOG_KEEP)
+		return;
+	memmove(b->s, b->s + drop, b->len - drop + 1);
+	b->len -= drop;
+	e->out->log_dropped += drop;
+	e->prev_log_pos = 0;
+}
+
+/* Back to LEN bytes of the whole log. */
+void vfy_log_reset(struct vfy_env *e, u64 len)
+{
+	struct sbuf *b = &e->out->log;
+
+	if (!b->s)
+		return;
+	if (len < e->out->log_dropped)
+		e->out->log_dropped = len;
+	b->len = (size_t)(len - e->out->log_dropped);
+	b->s[b->len] = 0;
+}
+
 /* "N: (op) text" of the instruction about to be judged. */
 void vfy_insn_log(struct vfy_env *e)
 {
+	log_trim(e);
 	if (e->scratched_regs || e->scratched_slots)
 		vfy_insn_state_print(e);
 	vfy_linfo_print(e, e->insn, "; ");

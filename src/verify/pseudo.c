@@ -62,6 +62,8 @@ static int ld_imm64(struct vfy_env *e, u32 i)
 	default:
 		return vfy_reject(e, VR_BAD_INSN, -EINVAL, -1, "unrecognized bpf_ld_imm64 insn");
 	}
+	if (in->off)
+		return 0;		/* not resolved; refused when the walk gets there */
 	if (in->imm < 0 || (u32)in->imm >= e->in->nr_maps)
 		return vfy_reject(e, VR_BAD_MAP, -EBADF, -1, "fd %d is not pointing to valid bpf_map", in->imm);
 	m = &e->in->maps[in->imm];

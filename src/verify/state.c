@@ -145,7 +145,7 @@ struct vfy_state *vfy_push(struct vfy_env *e, u32 insn, u32 prev_insn, bool spec
 	}
 	p->insn = insn;
 	p->prev_insn = prev_insn;
-	p->log_len = e->out->log.len;
+	p->log_len = e->out->log_dropped + e->out->log.len;
 	p->next = e->pending;
 	e->pending = p;
 	e->nr_pending++;
@@ -174,10 +174,8 @@ int vfy_pop(struct vfy_env *e, bool pop_log)
 	*e->cur = p->st;
 	e->insn = p->insn;
 	e->prev_insn = p->prev_insn;
-	if (pop_log && e->out->log.s) {
-		e->out->log.len = p->log_len;
-		e->out->log.s[p->log_len] = 0;
-	}
+	if (pop_log)
+		vfy_log_reset(e, p->log_len);
 	free(p);
 	return 0;
 }

@@ -231,7 +231,7 @@ static void walk_cleanup(struct vfy_env *e)
 
 static int walk_sub(struct vfy_env *e, u32 sub)
 {
-	size_t log_at = e->out->log.len;
+	u64 log_at = e->out->log_dropped + e->out->log.len;
 	int err;
 
 	e->cur = calloc(1, sizeof(*e->cur));
@@ -256,10 +256,8 @@ static int walk_sub(struct vfy_env *e, u32 sub)
 	err = walk(e);
 	if (err)
 		return err;
-	if (e->log_level && !(e->log_level & 2) && e->out->log.s) {
-		e->out->log.len = log_at;
-		e->out->log.s[log_at] = 0;
-	}
+	if (!(e->log_level & 2))
+		vfy_log_reset(e, log_at);
 	walk_cleanup(e);
 	return 0;
 }

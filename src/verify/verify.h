@@ -78,7 +78,8 @@ struct vfy_out {
 	u32 verified_insns;		/* processed */
 	u32 max_states_per_insn, total_states, peak_states, mark_read;
 	u64 time_ns;
-	struct sbuf log;		/* the kernel's text, whole; the caller truncates into the client's buffer */
+	struct sbuf log;		/* the kernel's text; the caller truncates into the client's buffer */
+	u64 log_dropped;		/* bytes of a very long log that were in front of it */
 	struct vfy_reason reason;
 };
 

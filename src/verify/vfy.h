@@ -153,7 +153,7 @@ struct vfy_list {			/* remembered states of one instruction */
 struct vfy_pending {			/* the branch stack */
 	struct vfy_state st;
 	u32 insn, prev_insn;
-	size_t log_len;
+	u64 log_len;			/* of the whole log, dropped bytes included */
 	struct vfy_pending *next;
 };
 
@@ -276,6 +276,7 @@ void vfy_state_print(struct vfy_env *e, const struct vfy_state *st, u32 frameno,
 void vfy_insn_state_print(struct vfy_env *e);
 void vfy_insn_print(struct vfy_env *e, u32 idx);
 void vfy_insn_log(struct vfy_env *e);
+void vfy_log_reset(struct vfy_env *e, u64 len);
 void vfy_linfo_print(struct vfy_env *e, u32 idx, const char *prefix);
 void vfy_stats_print(struct vfy_env *e);
 const char *vfy_btf_name(struct vfy_env *e, const struct btf *btf, u32 id);
