@@ -4,6 +4,7 @@
 [ -n "$sanitized" ] && { skip install "needs the plain build"; exit 0; }
 root=$PWD
 case $root/build in "$SKEP_BUILD") ;; *) skip install "build directory is elsewhere"; exit 0 ;; esac
+[ -w "$SKEP_BUILD" ] || { skip install "the build directory is somebody else's"; exit 0; }
 env -u MAKEFLAGS -u MAKELEVEL make -s install PREFIX="$tmp/usr" > "$tmp/log" 2>&1 || { bad "make install" "$(tail -n 5 "$tmp/log")"; exit 1; }
 for f in bin/skep lib/libskep.a lib/libskep.so lib/libskep.so.0 lib/libskep-preload.so lib/pkgconfig/skep.pc include/skep.h; do
 	check "installs $f" "$(ls -R "$tmp/usr" | tr '\n' ' ')" [ -e "$tmp/usr/$f" ]
