@@ -50,15 +50,12 @@ static int fdinfo_of(const char *path)
 	return end == path + 8 || *end || n < 0 || n > INT_MAX ? -1 : (int)n;
 }
 
-/* An fd to read the text from, or -1 when the path or the fd is not ours: then libc is to be asked. errno is kept. */
-static int open_fdinfo(const char *path, int flags)
+static __attribute__((noinline)) int make_fdinfo(int fd, int flags)
 {
-	int fd = fdinfo_of(path), saved = errno, mem = -1;
+	int saved = errno, mem = -1;
 	struct sbuf text = { 0 };
 	struct obj_dir *d;
 
-	if (likely(fd < 0) || (flags & O_ACCMODE) != O_RDONLY)
-		return -1;
 	if (!door_dir(&d) && !sys_fdinfo(d, fd, &text)) {
 		mem = memfd_create("fdinfo", flags & O_CLOEXEC ? MFD_CLOEXEC : 0);
 		if (mem >= 0 && (write(mem, text.s, text.len) != (ssize_t)text.len || lseek(mem, 0, SEEK_SET))) {
@@ -69,6 +66,14 @@ static int open_fdinfo(const char *path, int flags)
 	sbuf_free(&text);
 	errno = saved;
 	return mem;
+}
+
+/* An fd to read the text from, or -1 when the path or the fd is not ours: then libc is to be asked. errno is kept. */
+static int open_fdinfo(const char *path, int flags)
+{
+	int fd = fdinfo_of(path);
+
+	return likely(fd < 0) || (flags & O_ACCMODE) != O_RDONLY ? -1 : make_fdinfo(fd, flags);
 }
 
 /* ---- open and its kin ---- */
@@ -83,23 +88,39 @@ static int open_fdinfo(const char *path, int flags)
 	}								\
 	mode_; })
 
+/* Path buffers live in functions of their own: what is not ours may be called on a signal stack of a few KiB. */
+#define OURS(path) unlikely(door_path_is_bpffs(path))
+#define SLOW static __attribute__((noinline))
+
 #define OPEN(fn)								\
+SLOW int slow_##fn(const char *path, int flags, mode_t mode)			\
+{										\
+	char buf[DOOR_PATH_MAX];						\
+	return REAL(fn)(door_path(path, buf), flags, mode);			\
+}										\
 SKEP_API int fn(const char *path, int flags, ...)				\
 {										\
-	char buf[DOOR_PATH_MAX];						\
 	mode_t mode = MODE_OF(flags);						\
 	int fd = open_fdinfo(path, flags);					\
 										\
-	return fd >= 0 ? fd : REAL(fn)(door_path(path, buf), flags, mode);	\
+	if (unlikely(fd >= 0))							\
+		return fd;							\
+	return OURS(path) ? slow_##fn(path, flags, mode) : REAL(fn)(path, flags, mode);	\
 }
 #define OPENAT(fn)								\
-SKEP_API int fn(int at, const char *path, int flags, ...)			\
+SLOW int slow_##fn(int at, const char *path, int flags, mode_t mode)		\
 {										\
 	char buf[DOOR_PATH_MAX];						\
+	return REAL(fn)(at, door_path(path, buf), flags, mode);			\
+}										\
+SKEP_API int fn(int at, const char *path, int flags, ...)			\
+{										\
 	mode_t mode = MODE_OF(flags);						\
 	int fd = open_fdinfo(path, flags);					\
 										\
-	return fd >= 0 ? fd : REAL(fn)(at, door_path(path, buf), flags, mode);	\
+	if (unlikely(fd >= 0))							\
+		return fd;							\
+	return OURS(path) ? slow_##fn(at, path, flags, mode) : REAL(fn)(at, path, flags, mode);	\
 }
 OPEN(open)
 OPEN(open64)
@@ -127,16 +148,24 @@ FOPEN(fopen64)
 
 /* NAME(result, function, parameters behind the path, arguments behind the path) */
 #define ON_PATH(ret, fn, params, args)						\
-SKEP_API ret fn(const char *path PARAMS params)					\
+SLOW ret slow_##fn(const char *path PARAMS params)				\
 {										\
 	char buf[DOOR_PATH_MAX];						\
 	return REAL(fn)(door_path(path, buf) PARAMS args);			\
+}										\
+SKEP_API ret fn(const char *path PARAMS params)					\
+{										\
+	return OURS(path) ? slow_##fn(path PARAMS args) : REAL(fn)(path PARAMS args);	\
 }
 #define ON_PATH_AT(ret, fn, params, args)					\
-SKEP_API ret fn(int at, const char *path PARAMS params)				\
+SLOW ret slow_##fn(int at, const char *path PARAMS params)			\
 {										\
 	char buf[DOOR_PATH_MAX];						\
 	return REAL(fn)(at, door_path(path, buf) PARAMS args);			\
+}										\
+SKEP_API ret fn(int at, const char *path PARAMS params)				\
+{										\
+	return OURS(path) ? slow_##fn(at, path PARAMS args) : REAL(fn)(at, path PARAMS args);	\
 }
 #define PARAMS(...)	__VA_OPT__(,) __VA_ARGS__
 
@@ -181,10 +210,14 @@ ON_PATH_AT(ssize_t, readlinkat, (char *out, size_t size), (out, size))
 /* ---- two paths ---- */
 
 #define TWO_PATHS(fn)								\
-SKEP_API int fn(const char *from, const char *to)				\
+SLOW int slow_##fn(const char *from, const char *to)				\
 {										\
 	char a[DOOR_PATH_MAX], b[DOOR_PATH_MAX];				\
 	return REAL(fn)(door_path(from, a), door_path(to, b));			\
+}										\
+SKEP_API int fn(const char *from, const char *to)				\
+{										\
+	return OURS(from) || OURS(to) ? slow_##fn(from, to) : REAL(fn)(from, to);	\
 }
 TWO_PATHS(rename)
 TWO_PATHS(link)
