@@ -307,15 +307,8 @@ static bool leaks(struct vfy_env *e, const struct vfy_reg *r)
 
 static void refine(u8 op, bool w32, bool is_taken, struct vfy_reg *a, struct vfy_reg *b)
 {
-	struct vfy_scalar x, y;
-
-	if (a->type != R_SCALAR || b->type != R_SCALAR)
-		return;
-	x = a->s;
-	y = b->s;
-	vfy_scalar_refine(op, w32, is_taken, &x, &y);
-	a->s = x;
-	b->s = y;
+	if (a->type == R_SCALAR && b->type == R_SCALAR)
+		vfy_scalar_refine(op, w32, is_taken, &a->s, &b->s);
 }
 
 /* pointer == pointer where only one may be NULL: on the equal way neither is. */

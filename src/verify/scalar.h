@@ -65,7 +65,7 @@ void vfy_scalar_ptr_sub(struct vfy_scalar *dst, const struct vfy_scalar *ptr, co
 /* OP: BPF_JEQ... without class and source. 1: always taken, 0: never, -1: not known. */
 int vfy_scalar_taken(u8 op, bool w32, const struct vfy_scalar *a, const struct vfy_scalar *b);
 /* Narrow both operands to what holds on one edge; synced; a state that is not sane afterwards forgets its ranges.
- * a and b must be two objects (a constant operand: a copy). */
+ * a and b may be one object (a register compared with itself). */
 void vfy_scalar_refine(u8 op, bool w32, bool taken, struct vfy_scalar *a, struct vfy_scalar *b);
 
 /* ---- loops ---- */

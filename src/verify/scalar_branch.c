@@ -197,30 +197,30 @@ static void refine_bits(bool set, struct vfy_scalar *s, bool w32, u64 val)
 
 static void refine_views(u8 op, bool w32, struct vfy_scalar *a, struct vfy_scalar *b)
 {
-	struct view va = view(a, w32), vb = view(b, w32);
+	struct view va = view(a, w32), vb = view(b, w32), *pb = a == b ? &va : &vb;
 
 	switch (op) {
 	case BPF_JEQ:
-		refine_equal(&va, &vb);
+		refine_equal(&va, pb);
 		break;
 	case BPF_JNE:
 		refine_unequal(&va, uwrap(b->var.value, w32), swrap(b->var.value, w32));
 		break;
 	case BPF_JLT:
-		refine_less(&va, &vb, false, 1, w32);
+		refine_less(&va, pb, false, 1, w32);
 		break;
 	case BPF_JLE:
-		refine_less(&va, &vb, false, 0, w32);
+		refine_less(&va, pb, false, 0, w32);
 		break;
 	case BPF_JSLT:
-		refine_less(&va, &vb, true, 1, w32);
+		refine_less(&va, pb, true, 1, w32);
 		break;
 	case BPF_JSLE:
-		refine_less(&va, &vb, true, 0, w32);
+		refine_less(&va, pb, true, 0, w32);
 		break;
 	}
 	put_view(a, w32, &va);
-	put_view(b, w32, &vb);
+	put_view(b, w32, pb);
 }
 
 static const u8 inverse[256] = {

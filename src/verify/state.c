@@ -155,7 +155,7 @@ struct vfy_state *vfy_push(struct vfy_env *e, u32 insn, u32 prev_insn, bool spec
 	if (p->st.parent)
 		p->st.parent->branches++;
 	if (e->nr_pending > MAX_JMPS) {
-		vfy_reject(e, VR_TOO_COMPLEX, -E2BIG, -1, "The sequence of %d jumps is too complex.",
+		vfy_reject(e, VR_TOO_COMPLEX, -EFAULT, -1, "The sequence of %d jumps is too complex.",
 			   (int)e->nr_pending);
 		return NULL;
 	}
