@@ -53,7 +53,7 @@ TEST(random_programs_get_the_kernels_verdict)
 	for (u64 i = from; i < from + count; i++) {
 		int es, ek;
 
-		gen_program(&g, i);
+		gen_program(&g, i, false);
 		es = side_verdict(&s, g.type, g.insn, g.n, level);
 		ek = side_verdict(&k, g.type, g.insn, g.n, level);
 		accepted += !ek;
