@@ -151,7 +151,7 @@ static void show(const struct gen *g)
 
 TEST(random_programs_run_as_on_the_kernel)
 {
-	u32 count = t_fast() ? 150 : 4000, ran = 0;
+	u32 count = t_fast() ? 150 : (u32)(getenv("RUN_COUNT") ? atoi(getenv("RUN_COUNT")) : 4000), ran = 0;
 	struct host s = { 0 }, k = { 0 };
 	static struct gen g;
 
