@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* jit_x86_div.c - division for the x86-64 emitter. BPF: x / 0 = 0, x % 0 = x, INT_MIN / -1 = INT_MIN, INT_MIN % -1 = 0;
  * the machine traps on all four. div and idiv want rax and rdx (r0 and r3), which are kept only when live.
- * Unsigned division of 32-bit values by a constant is a multiplication (Granlund and Montgomery, "Division by
+ * Unsigned division by a constant is a multiplication (Granlund and Montgomery, "Division by
  * invariant integers using multiplication", 1994). */
 #include "vm/x86.h"
 
@@ -177,6 +177,58 @@ static void by_reciprocal(struct jit *j, const struct division *d, u32 by, bool 
 	x86_alu(j, false, X86_SUB, d->dst, X86_TMP);
 }
 
+/* x / by = (x * mul) >> (64 + shift) for all 64-bit x and by < 2^31; *wide: mul has a 65th bit besides. */
+static u64 reciprocal64(u32 by, u32 *shift, bool *wide)
+{
+	u32 log = 32 - (u32)__builtin_clz(by - 1);
+
+	for (u32 s = 0; s <= log; s++) {
+		unsigned __int128 pow = (unsigned __int128)1 << (64 + s), mul = (pow + by - 1) / by;
+
+		if (mul * by - pow > BIT64(s) || (mul > UINT64_MAX && s < log))
+			continue;
+		*shift = s;
+		*wide = mul > UINT64_MAX;
+		return (u64)mul;
+	}
+	return 0;
+}
+
+/* 64-bit dst by a constant: the high half of a product, in rdx. */
+static void by_reciprocal64(struct jit *j, const struct division *d, u32 by)
+{
+	u32 shift = 0;
+	bool wide = false;
+	u64 mul = reciprocal64(by, &shift, &wide);
+
+	x86_move(j, X86_TMP, d->dst);
+	if (d->keep_rdx)
+		x86_move(j, X86_TMP2, RDX);
+	if (d->keep_rax)
+		x86_move(j, X86_TMP3, RAX);
+	x86_load_imm(j, RAX, mul);
+	x86_rr(j, true, 0xf7, 4, X86_TMP);			/* mul */
+	if (wide) {						/* (((x - high) >> 1) + high) >> (shift - 1) */
+		x86_move(j, RAX, X86_TMP);
+		x86_alu(j, true, X86_SUB, RAX, RDX);
+		x86_shift_imm(j, true, X86_SHR, RAX, 1);
+		x86_alu(j, true, X86_ADD, RDX, RAX);
+		shift--;
+	}
+	if (shift)
+		x86_shift_imm(j, true, X86_SHR, RDX, (u8)shift);
+	if (d->mod) {
+		x86_rr(j, true, fits8((s32)by) ? 0x6b : 0x69, RDX, RDX);
+		x86_imm(j, (s32)by, fits8((s32)by) ? 1 : 4);
+		x86_alu(j, true, X86_SUB, X86_TMP, RDX);
+	}
+	x86_move(j, d->dst, d->mod ? X86_TMP : RDX);
+	if (d->keep_rax)
+		x86_move(j, RAX, X86_TMP3);
+	if (d->keep_rdx)
+		x86_move(j, RDX, X86_TMP2);
+}
+
 static void by_constant(struct jit *j, struct division *d, s32 imm, bool zext)
 {
 	u64 by = d->w ? (u64)(s64)imm : (u32)imm;
@@ -189,6 +241,8 @@ static void by_constant(struct jit *j, struct division *d, s32 imm, bool zext)
 		by_power(j, d, (u32)__builtin_ctzll(by));
 	} else if (!d->is_signed && (!d->w || zext) && by <= UINT32_MAX) {
 		by_reciprocal(j, d, (u32)by, zext);
+	} else if (!d->is_signed && d->w && imm > 0) {
+		by_reciprocal64(j, d, (u32)imm);
 	} else {
 		d->by = X86_TMP;
 		x86_load_imm(j, X86_TMP, by);

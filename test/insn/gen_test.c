@@ -172,7 +172,10 @@ static void gen_idiom(struct gen *g)
 
 	if (w == BPF_ALU)
 		n = 1 + below(31);
-	switch (below(6)) {
+	switch (below(7)) {
+	case 6:					/* division by constants */
+		put(g, INSN(w | (below(2) ? BPF_DIV : BPF_MOD) | BPF_K, a, 0, 0, (s32)(1 + (rnd() >> (33 + below(31))))));
+		break;
 	case 0:
 		put(g, INSN(w | BPF_MOV | BPF_X, b, a, 0, 0));
 		put(g, INSN(w | BPF_LSH | BPF_K, b, 0, 0, n));
