@@ -139,7 +139,8 @@ static int mark_insn(struct ir *ir, const struct bpf_insn *in, u32 i, u32 lo, u3
 			return -EINVAL;
 	}
 	if (insn_is_ldimm64(&in[i])) {
-		if (i + 1 >= hi || in[i + 1].code)
+		if (i + 1 >= hi || in[i + 1].code || in[i].src_reg > BPF_PSEUDO_FUNC ||
+		    in[i].src_reg == BPF_PSEUDO_BTF_ID)
 			return -EINVAL;
 		if (in[i].src_reg == BPF_PSEUDO_FUNC) {
 			callee = ir_sub_at(subs, nr_subs, (s64)i + 1 + in[i].imm);
@@ -198,40 +199,77 @@ static int mark(struct ir *ir, const struct bpf_insn *in, u32 cnt, const struct 
 
 /* ---- liveness ---- */
 
-/* Live before instruction i, given the facts so far. */
-static u16 live_in(const struct ir *ir, const struct bpf_insn *in, u32 i)
+/* Has no effect but on its destination. */
+static bool pure(const struct bpf_insn *in)
+{
+	u8 cls = insn_class(in->code);
+
+	return cls == BPF_ALU || cls == BPF_ALU64 || cls == BPF_LDX || insn_is_ldimm64(in);
+}
+
+bool ir_dead(const struct ir *ir, const struct bpf_insn *in, u32 i)
 {
 	u16 use, def;
 
+	if (!pure(&in[i]))
+		return false;
 	ir_use_def(&in[i], &use, &def);
-	return (ir->fact[i].live & ~def) | use;
+	return !(def & ir->fact[i].live);
 }
 
+/* Live before instruction i, given the facts so far. What only dead instructions read is dead. */
+static u16 live_in(const struct ir *ir, const struct bpf_insn *in, u32 i)
+{
+	const struct ir_fact *f = &ir->fact[i];
+	u16 use, def;
+
+	ir_use_def(&in[i], &use, &def);
+	if (f->flags & IR_INLINE)
+		use = f->key == IR_FP_UNKNOWN ? R(2) : 0;
+	if (pure(&in[i]) && !(def & f->live))
+		return f->live;
+	return (f->live & ~def) | use;
+}
+
+/* Backwards once; returns whether anything changed. */
+static bool liveness_walk(struct ir *ir, const struct bpf_insn *in, u32 cnt, bool *loops)
+{
+	bool changed = false;
+
+	for (u32 i = cnt; i-- > 0;) {
+		u8 code = in[i].code;
+		u16 live = 0;
+
+		if (insn_is_ldimm64(&in[i]))
+			live = ir->fact[i + 1].live;
+		else if (code != (BPF_JMP | BPF_EXIT) && !insn_is_ja(code) && i + 1 < cnt)
+			live = live_in(ir, in, i + 1);
+		if (insn_is_branch(code)) {
+			u32 to = (u32)insn_target(&in[i], i);
+
+			live |= live_in(ir, in, to);
+			*loops |= to <= i;
+		}
+		changed |= live != ir->fact[i].live;
+		ir->fact[i].live = live;
+	}
+	return changed;
+}
+
+/* Grows from nothing to the least solution. */
 static void liveness(struct ir *ir, const struct bpf_insn *in, u32 cnt)
 {
-	bool again = true;
+	bool loops = false;
 
-	while (again) {
-		again = false;
-		for (u32 i = cnt; i-- > 0;) {
-			u8 code = in[i].code;
-			u16 live = 0;
+	while (liveness_walk(ir, in, cnt, &loops) && loops)
+		;
+}
 
-			if (code == 0)			/* second half of LD_IMM64: looks ahead only */
-				live = i + 1 < cnt ? live_in(ir, in, i + 1) : 0;
-			else if (insn_is_ldimm64(&in[i]))
-				live = ir->fact[i + 1].live;
-			else if (code != (BPF_JMP | BPF_EXIT) && !insn_is_ja(code) && i + 1 < cnt)
-				live = live_in(ir, in, i + 1);
-			if (insn_is_branch(code)) {
-				u32 to = (u32)insn_target(&in[i], i);
-
-				live |= live_in(ir, in, to);
-				again |= to <= i && live != ir->fact[i].live;
-			}
-			ir->fact[i].live = live;
-		}
-	}
+void ir_relive(struct ir *ir, const struct bpf_insn *in, u32 cnt)
+{
+	for (u32 i = 0; i < cnt; i++)
+		ir->fact[i].live = 0;
+	liveness(ir, in, cnt);
 }
 
 /* ---- known values ---- */

@@ -10,10 +10,12 @@
 #include "vm/vm.h"
 
 #define IR_LEADER	BIT(0)		/* something jumps here, or a subprogram begins */
+#define IR_INLINE	BIT(1)		/* a call that the emitter compiles in line: of its arguments it reads only
+					 * r2, and that only when `key` is unknown */
 #define IR_FP_UNKNOWN	INT32_MIN
 
 struct ir_fact {			/* of one instruction */
-	u8 flags;			/* IR_LEADER */
+	u8 flags;			/* IR_LEADER, IR_INLINE */
 	u16 live;			/* registers (bit n: r<n>) that are read later, after this instruction */
 	u16 zext;			/* registers whose upper 32 bits are zero, before it */
 	u16 map;			/* calls: 1 + index of the map that r1 holds; 0 unknown */
@@ -37,7 +39,11 @@ struct ir {
 
 int ir_build(struct ir *ir, const struct bpf_insn *in, u32 cnt, const struct image_subprog *subs,
 	     u32 nr_subs, const struct jit_opts *o);
+/* Liveness once more, after IR_INLINE was set on some calls. */
+void ir_relive(struct ir *ir, const struct bpf_insn *in, u32 cnt);
 void ir_free(struct ir *ir);
+/* Does insn[i] only compute a value that nobody reads? */
+bool ir_dead(const struct ir *ir, const struct bpf_insn *in, u32 i);
 /* Registers that IN reads and writes; calls read r1 to r5 and destroy r0 to r5. */
 void ir_use_def(const struct bpf_insn *in, u16 *use, u16 *def);
 /* Index of the subprogram that starts at INSN, or -1. */

@@ -178,7 +178,7 @@ static int emit_sub(struct jit *j, u32 sub)
 	j->ops->enter(j, sub);
 	for (u32 i = j->subs[sub].insn; i < end; i += (u32)n) {
 		jit_label_here(j, i);
-		n = j->ops->insn(j, i);
+		n = ir_dead(&j->ir, j->insn, i) ? 1 + insn_is_ldimm64(&j->insn[i]) : j->ops->insn(j, i);
 		if (n < 0)
 			return n;
 		for (u32 k = 1; k < (u32)n; k++)
@@ -187,6 +187,20 @@ static int emit_sub(struct jit *j, u32 sub)
 			return j->err;
 	}
 	return 0;
+}
+
+static void mark_inline(struct jit *j)
+{
+	bool any = false;
+
+	for (u32 i = 0; i < j->cnt; i++) {
+		if (j->insn[i].code != (BPF_JMP | BPF_CALL) || !j->ops->inlines(j, i))
+			continue;
+		j->ir.fact[i].flags |= IR_INLINE;
+		any = true;
+	}
+	if (any)
+		ir_relive(&j->ir, j->insn, j->cnt);
 }
 
 static int emit_all(struct jit *j)
@@ -229,8 +243,10 @@ int jit_compile(const struct bpf_insn *xlated, u32 cnt, struct image_subprog *su
 	if (nr_subs > UINT16_MAX || o->nr_maps >= UINT16_MAX)
 		return -E2BIG;
 	err = ir_build(&j.ir, xlated, cnt, subs, nr_subs, o);
-	if (!err)
+	if (!err) {
+		mark_inline(&j);
 		err = emit_all(&j);
+	}
 	if (!err)
 		err = finish(&j, out);
 	ir_free(&j.ir);

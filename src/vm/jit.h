@@ -24,6 +24,8 @@ struct jit_site {
 
 struct jit;
 struct jit_ops {
+	/* Will insn(), seeing this call, compile it in line (IR_INLINE)? */
+	bool (*inlines)(const struct jit *j, u32 i);
 	/* From the first byte of a subprogram to its first instruction. */
 	void (*enter)(struct jit *j, u32 sub);
 	/* Emits insn[i] and what it fuses with it; returns the number of slots consumed (1 or more), or -errno. */

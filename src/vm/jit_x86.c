@@ -763,4 +763,4 @@ static int insn(struct jit *j, u32 i)
 	}
 }
 
-const struct jit_ops jit_x86_ops = { enter, insn, reaches, branch };
+const struct jit_ops jit_x86_ops = { x86_inlines, enter, insn, reaches, branch };

@@ -278,17 +278,23 @@ static void element(struct jit *j, const struct jit_map *map, u16 n)
 	x86_alu(j, true, X86_ADD, RAX, X86_TMP);
 }
 
+static bool array_lookup_fits(const struct jit *j, u32 i)
+{
+	const struct ir_fact *f = &j->ir.fact[i];
+	const struct jit_map *map = f->map ? &j->o->maps[f->map - 1] : NULL;
+
+	return map && map->type == BPF_MAP_TYPE_ARRAY && map->max_entries && map->value_stride &&
+	       map->value_stride <= INT32_MAX && map->max_entries <= INT32_MAX;
+}
+
 /* r0 = address of the element or NULL; a check of r0 that follows is merged with the check of the index. */
 static int array_lookup(struct jit *j, u32 i)
 {
 	const struct ir_fact *f = &j->ir.fact[i];
-	const struct jit_map *map = f->map ? &j->o->maps[f->map - 1] : NULL;
+	const struct jit_map *map = &j->o->maps[f->map - 1];
 	const struct bpf_insn *test = at(j, i, 1);
 	u32 miss, done;
 
-	if (!map || map->type != BPF_MAP_TYPE_ARRAY || !map->max_entries || !map->value_stride ||
-	    map->value_stride > INT32_MAX || map->max_entries > INT32_MAX)
-		return 0;
 	x86_rm(j, false, 0x8b, RAX, f->key == IR_FP_UNKNOWN ? x86_at(RSI, 0) : x86_fp(j, f->key));
 	x86_alu_imm(j, false, X86_CMP, RAX, (s32)map->max_entries);
 	if (test && test->code == (BPF_JMP | BPF_JEQ | BPF_K) && test->dst_reg == 0 && !test->imm &&
@@ -307,21 +313,27 @@ static int array_lookup(struct jit *j, u32 i)
 }
 
 /* Helpers that are compiled instead of called. */
-static const struct {
+static const struct inlined {
 	s32 helper;
+	bool (*fits)(const struct jit *j, u32 i);
 	int (*emit)(struct jit *j, u32 i);
 } inlined[] = {
-	{ BPF_FUNC_map_lookup_elem, array_lookup },
+	{ BPF_FUNC_map_lookup_elem, array_lookup_fits, array_lookup },
 };
 
-static int call(struct jit *j, u32 i)
+static const struct inlined *inlined_call(const struct jit *j, u32 i)
 {
 	const struct bpf_insn *in = &j->insn[i];
 
 	for (u32 k = 0; k < ARRAY_SIZE(inlined); k++)
 		if (!in->src_reg && in->imm == inlined[k].helper)
-			return inlined[k].emit(j, i);
-	return 0;
+			return inlined[k].fits(j, i) ? &inlined[k] : NULL;
+	return NULL;
+}
+
+bool x86_inlines(const struct jit *j, u32 i)
+{
+	return inlined_call(j, i) != NULL;
 }
 
 int x86_fuse(struct jit *j, u32 i)
@@ -331,7 +343,7 @@ int x86_fuse(struct jit *j, u32 i)
 	int n = 0;
 
 	if (code == (BPF_JMP | BPF_CALL))
-		return call(j, i);
+		return j->ir.fact[i].flags & IR_INLINE ? inlined_call(j, i)->emit(j, i) : 0;
 	if (insn_class(code) != BPF_ALU && insn_class(code) != BPF_ALU64)
 		return 0;
 	for (u32 k = 0; k < ARRAY_SIZE(alu) && !n; k++)

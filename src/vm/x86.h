@@ -244,5 +244,6 @@ void x86_load_addr(struct jit *j, u8 dst, u8 kind, u16 n, s64 addend);
 int x86_load(struct jit *j, const struct bpf_insn *in, struct x86_mem m);
 /* Several instructions at once (jit_x86_fuse.c): how many were emitted, 0 if none fit. */
 int x86_fuse(struct jit *j, u32 i);
+bool x86_inlines(const struct jit *j, u32 i);
 
 #endif

@@ -8,8 +8,9 @@
 
 #include "engines.h"
 
-#define PRELUDE		28		/* instructions that set registers and stack */
+#define PRELUDE		29		/* instructions that set registers and stack */
 #define FOLD		31
+#define COUNTER		-72
 
 static u64 rng;
 
@@ -265,16 +266,28 @@ static void land(struct gen *g, u32 unit, bool all)
 	}
 }
 
+/* A counted loop around the units since START; the counter lies in the stack, so that whatever they do it ends. */
+static void close_loop(struct gen *g, u32 start)
+{
+	u32 r = below(10);
+
+	put(g, INSN(BPF_LDX | BPF_MEM | BPF_DW, r, 10, COUNTER, 0));
+	put(g, INSN(BPF_ALU64 | BPF_SUB | BPF_K, r, 0, 0, 1));
+	put(g, INSN(BPF_STX | BPF_MEM | BPF_DW, 10, r, COUNTER, 0));
+	put(g, INSN(BPF_JMP | BPF_JSGT | BPF_K, r, 0, (s16)(start - g->p->cnt - 1), 0));
+}
+
 static void gen_program(struct prog_text *p, bool kernel)
 {
 	struct gen g = { .p = p, .kernel = kernel };
-	u32 units = 5 + below(kernel ? 25 : 60), callee = UINT32_MAX;
+	u32 units = 5 + below(kernel ? 25 : 60), callee = UINT32_MAX, loop = UINT32_MAX;
 
 	p->cnt = 0;
 	for (u32 r = 0; r < 10; r++)
 		put_imm64(&g, r, value());
 	for (s32 at = -64; at < 0; at += 8)
 		put(&g, INSN(BPF_STX | BPF_MEM | BPF_DW, 10, below(10), at, 0));
+	put(&g, INSN(BPF_ST | BPF_MEM | BPF_DW, 10, 0, COUNTER, 0));
 	for (u32 u = 0; u < units; u++) {
 		land(&g, u, false);
 		if (callee == UINT32_MAX && below(40) == 0) {
@@ -283,7 +296,15 @@ static void gen_program(struct prog_text *p, bool kernel)
 			for (u32 r = 1; r <= 5; r++)
 				put_imm64(&g, r, value());
 		}
+		if (!kernel && loop == UINT32_MAX && below(12) == 0) {
+			put(&g, INSN(BPF_ST | BPF_MEM | BPF_DW, 10, 0, COUNTER, 1 + below(4)));
+			loop = p->cnt;
+		}
 		gen_unit(&g, u);
+		if (loop != UINT32_MAX && below(6) == 0) {
+			close_loop(&g, loop);
+			loop = UINT32_MAX;
+		}
 	}
 	land(&g, units, true);
 	for (u32 r = 1; r < 10; r++) {
