@@ -151,7 +151,7 @@ static int resolve_insns(struct load *l)
 		if (!IS_LD_IMM64(i))
 			continue;
 		n++;				/* the second half is data */
-		if (i[1].code || i[1].dst_reg || i[1].src_reg || i[1].off || i->off)
+		if (i[1].code || i[1].dst_reg || i[1].src_reg || i[1].off)
 			continue;
 		got = pseudo_fd(l, i, &fd);
 		if (got < 0)
