@@ -357,6 +357,8 @@ void prog_put(struct prog *p)
 	pthread_mutex_unlock(&table_lock);
 }
 
+/* A tail call's target. Its reference is never given back: a run may be inside of it, and nobody knows yet when none
+ * is (that comes with the agent). What stays mapped is bounded by the programs that were in a prog_array. */
 static struct prog *resolve(struct obj_dir *d, u32 id, u64 gen)
 {
 	struct prog *p;
