@@ -348,7 +348,7 @@ static int run_out(struct call *k, u64 dst, u32 room, const void *src, u32 size,
 
 	if (dst && src && call_out(k, dst, src, n))
 		return -EFAULT;
-	return dst && n < size ? -ENOSPC : 0;
+	return n < size ? -ENOSPC : 0;
 }
 
 static int run_results(struct call *k, struct test_run *t, u32 room)
@@ -359,7 +359,7 @@ static int run_results(struct call *k, struct test_run *t, u32 room)
 	if (!a->test.ctx_out && t->ctx_changed && a->test.ctx_in &&
 	    call_out(k, a->test.ctx_in, t->ctx_in, t->ctx_in_size))
 		return -EFAULT;
-	if (a->test.data_out)
+	if (t->data_out_size != NO_DATA)	/* room is checked also where nothing is wanted */
 		err = run_out(k, a->test.data_out, room, t->data_out, t->data_out_size, room);
 	if (err == -EFAULT)
 		return err;

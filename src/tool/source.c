@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tool/elfbtf.h"
 #include "tool/compile.h"
 #include "tool/libbpf.h"
 
@@ -133,6 +134,24 @@ void source_free(struct source *s)
 	s->data = NULL;
 }
 
+/* The last line of BTF_LOAD's log says what is wrong. */
+static bool btf_refused(const struct source *s)
+{
+	struct sbuf why = {};
+	char *line;
+	int err = elfbtf_check(s->data, s->size, &why);
+
+	if (err) {
+		while (why.len && why.s[why.len - 1] == '\n')
+			why.s[--why.len] = 0;
+		line = why.len ? strrchr(why.s, '\n') : NULL;
+		fail(EXIT_FAILED, "%s: not a usable BPF object: .BTF: %s", s->path,
+		     line ? line + 1 : why.len ? why.s : strerror(-err));
+	}
+	sbuf_free(&why);
+	return err;
+}
+
 struct bpf_object *source_open(const struct source *s, int *rc)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, o, .object_name = s->name);
@@ -140,6 +159,10 @@ struct bpf_object *source_open(const struct source *s, int *rc)
 	const char *why;
 	int err;
 
+	if (btf_refused(s)) {
+		*rc = EXIT_FAILED;
+		return NULL;
+	}
 	libbpf_cause();
 	obj = bpf_object__open_mem(s->data, s->size, &o);
 	err = -errno;

@@ -43,6 +43,7 @@ struct row {
 		u8 bytes[256];
 	} ctx;
 	u32 repeat, flags, cpu, batch;
+	bool no_pointer, no_size;	/* data_out missing, or its size */
 };
 
 static u8 packet[4096];
@@ -76,6 +77,10 @@ static const struct row rows[] = {
 	{ "xdp: any return value comes back", XDP, 0, { MOV(0, -1), EXIT() }, 60, 0 },
 	{ "xdp: data comes out", XDP, 0, { MOV(0, 1), EXIT() }, 60, 100 },
 	{ "xdp: data_out too small is ENOSPC", XDP, 0, { MOV(0, 1), EXIT() }, 60, 20 },
+	{ "xdp: a size without data_out is checked all the same", XDP, 0, { MOV(0, 1), EXIT() }, 60, 20, .no_pointer = true },
+	{ "xdp: a large size without data_out", XDP, 0, { MOV(0, 1), EXIT() }, 60, 100, .no_pointer = true },
+	{ "xdp: data_out without a size takes everything", XDP, 0, { MOV(0, 1), EXIT() }, 60, 100, .no_size = true },
+	{ "tc: a size without data_out is checked all the same", SCHED, 0, SKB_FIELD(len), 64, 20, .no_pointer = true },
 	{ "xdp: packets shorter than an Ethernet header are refused", XDP, 0, { MOV(0, 1), EXIT() }, 13, 0 },
 	{ "xdp: 14 bytes are enough", XDP, 0, XDP_LEN, 14, 0 },
 	{ "xdp: no data is refused", XDP, 0, { MOV(0, 1), EXIT() }, 0, 0 },
@@ -285,8 +290,8 @@ static void go(const struct row *row, bool kernel, struct outcome *o)
 	a.test.prog_fd = (u32)fd;
 	a.test.data_size_in = row->data_size;
 	a.test.data_in = row->data_size ? (uintptr_t)packet : 0;
-	a.test.data_size_out = row->out_size;
-	a.test.data_out = row->out_size ? (uintptr_t)o->data : 0;
+	a.test.data_size_out = row->no_size ? 0 : row->out_size;
+	a.test.data_out = row->out_size && !row->no_pointer ? (uintptr_t)o->data : 0;
 	a.test.ctx_size_in = row->ctx_in;
 	a.test.ctx_in = row->ctx_in ? (uintptr_t)ctx : 0;
 	a.test.ctx_size_out = row->ctx_out;
