@@ -51,8 +51,8 @@ static size_t tail_size(u32 kind, u32 vlen)
 	return 0;
 }
 
-/* Sizes and offsets of sections are zero and externs have a linkage of their own until libbpf knows better, and the
- * kernel's rules are for what libbpf makes of that. A section becomes an enum64 of the same length, once its
+/* Sizes and offsets of sections are zero, externs have a linkage of their own and arguments without names until libbpf
+ * knows better, and the kernel's rules are for what libbpf makes of that. A section becomes an enum64 of the same length, once its
  * variables were looked at; NAME is the offset of some identifier. */
 static bool settle(struct btf_type *t, u32 kind, u32 vlen, u32 name, const u8 *kinds, u32 nr)
 {
@@ -62,6 +62,9 @@ static bool settle(struct btf_type *t, u32 kind, u32 vlen, u32 name, const u8 *k
 		t->info = t->info - vlen + BTF_FUNC_GLOBAL;
 	if (kind == BTF_KIND_VAR && *elem == BTF_VAR_GLOBAL_EXTERN)
 		*elem = BTF_VAR_GLOBAL_ALLOCATED;
+	for (u32 i = 0; kind == BTF_KIND_FUNC_PROTO && i < vlen; i++)
+		if (elem[2 * i + 1] && !elem[2 * i])
+			elem[2 * i] = name;
 	if (kind != BTF_KIND_DATASEC)
 		return true;
 	for (u32 i = 0; i < vlen; i++, elem += 3) {
