@@ -145,19 +145,30 @@ static int check_recs(struct skep_prog_info *i)
 	return 0;
 }
 
+/* Where the first function begins: readers of the code cut it by jited_func_lens, so the padding in front stays here. */
+static u32 first_entry(const struct prog_view *v)
+{
+	const struct image_subprog *s = sec(v, IMG_SUBPROGS);
+	u32 size = v->h.sec[code_sec()].size;
+
+	return sec_nr(v, IMG_SUBPROGS, sizeof(*s)) ? MIN(READ_ONCE(s->code_off), size) : 0;
+}
+
 static int put_code(struct prog_view *v)
 {
 	struct skep_prog_info *i = &v->i;
-	u32 room = i->xlated_prog_len;
+	u32 room = i->xlated_prog_len, first;
 	int err = 0;
 
 	i->xlated_prog_len = v->h.sec[IMG_XLATED].size;
 	if (room)
 		err = put_array(v, i->xlated_prog_insns, room, sec(v, IMG_XLATED), i->xlated_prog_len, 1);
 	room = i->jited_prog_len;
-	i->jited_prog_len = v->h.sec[code_sec()].size;
+	first = first_entry(v);
+	i->jited_prog_len = v->h.sec[code_sec()].size - first;
 	if (!err && room && i->jited_prog_len)
-		err = put_array(v, i->jited_prog_insns, room, sec(v, code_sec()), i->jited_prog_len, 1);
+		err = put_array(v, i->jited_prog_insns, room, (const u8 *)sec(v, code_sec()) + first,
+				i->jited_prog_len, 1);
 	return err;
 }
 
