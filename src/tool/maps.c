@@ -100,8 +100,8 @@ int map_each(struct mapref *m, int (*each)(void *arg, const void *key, const voi
 		memcpy(key, next, m->info.key_size);
 		last = key;
 		got = bpf_map_lookup_elem(m->fd, key, value) ? -errno : 0;
-		if (got == -ENOENT && m->info.type == BPF_MAP_TYPE_HASH)
-			continue;
+		if (got == -ENOENT)
+			continue;		/* gone meanwhile, or an empty place of programs or maps: as bpftool */
 		if (each(arg, key, value, got))
 			break;
 	}

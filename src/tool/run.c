@@ -115,7 +115,8 @@ static int choose_named(struct job *k)
 	if (fits(k, k->prog))
 		return 0;
 	why_not(k, k->prog, why, sizeof(why));
-	return fail(EXIT_USAGE, "%s: '%s' runs %s", k->src.path, k->o.prog, why);
+	return fail(EXIT_USAGE, "%s: '%s' %s%s", k->src.path, k->o.prog, runs_on(k->prog) ? "runs " : "does not run: ",
+		    runs_on(k->prog) ? why : why + strlen("no: "));
 }
 
 static int choose(struct job *k)
@@ -197,6 +198,33 @@ static int run_packet(struct job *k, int fd, struct bpf_test_run_opts *t, const 
 	return 0;
 }
 
+/* The first helper PROG calls that its row says is not done: what -ENOENT of a run means. */
+static const char *missing_helper(const struct bpf_program *prog)
+{
+	const struct bpf_insn *in = bpf_program__insns(prog);
+
+	for (size_t i = 0; i < bpf_program__insn_cnt(prog); i++) {
+		const struct spec_helper *h = NULL;
+
+		if (in[i].code == (BPF_JMP | BPF_CALL) && !in[i].src_reg)
+			h = spec_helper(in[i].imm);
+		if (h && h->st.state == SPEC_STUB)
+			return h->name;
+	}
+	return NULL;
+}
+
+static int run_failed(const struct job *k, int err)
+{
+	const char *helper = err == -ENOENT ? missing_helper(k->prog) : NULL;
+
+	if (helper)
+		return fail(EXIT_FAILED, "%s: calls bpf_%s, which skep verifies but cannot run yet",
+			    bpf_program__name(k->prog), helper);
+	return fail_errno(err, "%s: running on packet %s failed", bpf_program__name(k->prog),
+			  commas(k->st.packets + k->st.refused + 1));
+}
+
 static int run_chunk(struct job *k, int fd)
 {
 	struct bpf_test_run_opts t = { .sz = sizeof(t) };
@@ -210,10 +238,7 @@ static int run_chunk(struct job *k, int fd)
 			progress(&k->st, t0 - k->st.ns);
 	}
 	k->st.ns += now_ns() - t0;
-	if (err)
-		return fail_errno(err, "%s: running on packet %s failed", bpf_program__name(k->prog),
-				  commas(k->st.packets + k->st.refused + 1));
-	return 0;
+	return err ? run_failed(k, err) : 0;
 }
 
 /* The capture once. It stays in memory if it fits into one chunk. */

@@ -129,7 +129,7 @@ has "several programs: why not the others" "$err" "on_probe +kprobe +no: skep ca
 has "several programs: what another needs" "$err" "on_raw +raw_tracepoint +without input: leave --in out"
 run_tool run "$tmp/many.bpf.c"
 has "without a capture the other one runs" "$out" "^returned: 7 1$"
-fails "the program asked for does not fit" 2 "'on_probe' runs no: skep cannot" run "$tmp/many.bpf.c" --in $cap --prog on_probe
+fails "the program asked for does not fit" 2 "'on_probe' does not run: skep cannot" run "$tmp/many.bpf.c" --in $cap --prog on_probe
 run_tool run "$tmp/many.bpf.c" --in $cap --prog nobody
 same "no program of that name" 2 "$rc"
 
