@@ -291,14 +291,18 @@ static const char *skip_space(const char *s)
 
 void vfy_linfo_print(struct vfy_env *e, u32 idx, const char *prefix)
 {
-	const struct bpf_line_info *l;
+	const struct bpf_line_info *l, *prev;
 	const char *file;
 
 	if (!e->log_level)
 		return;
 	vfy_linfo_find(e, idx, &l);
-	if (!l || e->prev_linfo == (s64)((const u8 *)l - (const u8 *)e->in->line_info))
+	prev = e->prev_linfo >= 0 ? (const void *)((const u8 *)e->in->line_info + e->prev_linfo) : NULL;
+	if (!l || l == prev)
 		return;
+	if (prev && l->file_name_off == prev->file_name_off &&
+	    BPF_LINE_INFO_LINE_NUM(l->line_col) == BPF_LINE_INFO_LINE_NUM(prev->line_col))
+		return;			/* records that differ in the column only are one line */
 	e->prev_linfo = (const u8 *)l - (const u8 *)e->in->line_info;
 	vfy_log(e, "%s%s", prefix, skip_space(btf_str(e->in->btf, l->line_off)));
 	file = btf_str(e->in->btf, l->file_name_off);

@@ -41,8 +41,16 @@ has "pins are shown with -f" "$out" "pinned /sys/fs/bpf/t/(again|counts)"
 run_tool -j map show
 keys=$(python3 -c 'import json,sys; print(" ".join(json.load(sys.stdin)[0]))' <<< "$out")
 same "map show -j: bpftool's keys" "id type name flags bytes_key bytes_value max_entries bytes_memlock frozen" "$keys"
+run_tool map create t/jumps type prog_array key 4 value 4 entries 3 name jumps
+run_tool map dump pinned t/jumps
+same "map dump: empty places of a prog_array are no elements" "Found 0 elements" "$out"
 run_tool map freeze name counts
 fails "a frozen map takes no update" 1 "Operation not permitted" map update name counts key 1 0 0 0 value 7 0 0 0 0 0 0 0
+
+printf '%s\n' '#include <linux/bpf.h>' '#include <bpf/bpf_helpers.h>' \
+	'SEC("tc") int oneline(struct __sk_buff *s) { s->mark = s->len; return s->len > 100 ? 2 : 0; }' > "$tmp/oneline.bpf.c"
+run_tool verify "$tmp/oneline.bpf.c" --log-level 2
+same "the log names a line once while it lasts, as Linux" 1 "$(sed '/^from /,$d' <<< "$err" | grep -c '^; SEC("tc")')"
 
 run_tool prog load examples/flows.bpf.c t/flows pinmaps t/maps
 same "prog load" "0 " "$rc $err"
@@ -57,6 +65,7 @@ run_tool prog dump xlated pinned t/flows -j
 same "prog dump xlated -j" True "$(python3 -c 'import json,sys; print(all("disasm" in i for i in json.load(sys.stdin)))' <<< "$out")"
 run_tool prog dump jited pinned t/flows
 has "prog dump jited" "$out" "^ *[0-9a-f]+:.*"
+same "prog dump jited: no padding in front" 0 "$(sed -n 2p <<< "$out" | grep -cE 'int3|cc')"
 run_tool prog dump xlated pinned t/flows file "$tmp/x"
 same "prog dump file: whole instructions" 0 "$(($(stat -c %s "$tmp/x") % 8))"
 head -c 60 /dev/zero > "$tmp/pkt"
