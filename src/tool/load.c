@@ -117,12 +117,30 @@ static int say_rejected(const struct rejection *r, const struct source *s, const
 	return EXIT_FAILED;
 }
 
+/* The first command opens the directory. Asked for before libbpf, which would speak of RLIMIT_MEMLOCK instead. */
+int dir_usable(void)
+{
+	struct { u32 start, next, flags; } a = { .start = ~0u - 1 };
+	const char *path = getenv("SKEP_DIR");
+	char own[64];
+	long err;
+
+	if (skep_dir__path())
+		return 0;
+	err = skep_bpf(BPF_PROG_GET_NEXT_ID, (union bpf_attr *)&a, sizeof(a));
+	snprintf(own, sizeof(own), "/dev/shm/skep-%u", getuid());
+	fail_errno(err < 0 ? (int)err : -EIO, "the directory %s cannot be used", path && *path ? path : own);
+	return EXIT_ENV;
+}
+
 int load_object(struct bpf_object *obj, struct bpf_program *prog, const struct source *s, struct load_log *l)
 {
 	const char *name = bpf_program__name(prog), *why;
 	struct rejection r;
-	int err;
+	int err = dir_usable();
 
+	if (err)
+		return err;
 	libbpf_cause();
 	load_log_attach(l, prog);
 	err = bpf_object__load(obj);

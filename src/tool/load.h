@@ -25,6 +25,8 @@ struct load_stats load_log_stats(const struct load_log *l);
 void load_only(struct bpf_object *obj, struct bpf_program *prog);
 /* --set NAME=VALUE on a global variable. Exit code after fail(). */
 int load_set_global(struct bpf_object *obj, const char *assign);
+/* EXIT_ENV with a message if the directory of objects cannot be opened, else 0. */
+int dir_usable(void);
 /* Loads. 0, or an exit code after the message: a rejection with its place and the kernel's sentence. */
 int load_object(struct bpf_object *obj, struct bpf_program *prog, const struct source *s, struct load_log *l);
 /* Pins of a run: bpffs/NAME/{program, maps}. */

@@ -163,7 +163,8 @@ int cmd_verify(int argc, char **argv)
 		return fail(EXIT_USAGE, "skep verify wants a file: an object (.bpf.o) or BPF C (.bpf.c)");
 	if (strcmp(o.format, "text") && strcmp(o.format, "csv"))
 		return fail(EXIT_USAGE, "skep verify: --output is text or csv, not '%s'", o.format);
-	rc = load_log_init(&o.log, o.log_level);
+	rc = dir_usable();
+	rc = rc ? rc : load_log_init(&o.log, o.log_level);
 	if (rc)
 		return rc;
 	if (opt.json)

@@ -145,6 +145,11 @@ if [ "$(id -u)" -eq 0 ]; then
 		has "full tmpfs: exit status" "$err" "^status 3$"
 		has "full tmpfs: says no room and where" "$err" "^skep: .*no room in $tmp/full/d: .*flows.*(No space left|Cannot allocate memory)"
 		has "full tmpfs: nothing is left there" "$err" "^0$"
+		err=$(unshare -m bash -c "mount -t tmpfs -o size=64k none $tmp/full && SKEP_DIR=$tmp/full/d '$skep' run '$tmp/flows.bpf.o' --in $cap; echo \"status \$?\"; mount -o remount,ro $tmp/full; SKEP_DIR=$tmp/full/e '$skep' verify '$tmp/flows.bpf.o'; echo \"status \$?\"" 2>&1)
+		same "tmpfs without room for the directory, and one that is read-only" "skep: the directory $tmp/full/d cannot be used: No space left on device
+status 3
+skep: the directory $tmp/full/e cannot be used: Read-only file system
+status 3" "$err"
 	else
 		skip "full tmpfs: no mount namespace"
 	fi
