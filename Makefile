@@ -27,7 +27,7 @@ ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Isrc -Iinclude -fPIC -fvisibility=hidden
 	-fno-strict-aliasing -pthread $(WARN) $(CFLAGS) $(SANFLAGS) $(EXTRA_CFLAGS)
 ALL_LDFLAGS := -pthread $(SANFLAGS) $(LDFLAGS)
 # What a statically linked libbpf calls that skep answers (sys/wrap.c); skep.pc hands the same flags to embedders.
-WRAP_SYMS := syscall epoll_ctl epoll_wait statfs statfs64 mkdir unlink rmdir access
+WRAP_SYMS := syscall epoll_ctl epoll_wait mmap mmap64 ioctl statfs statfs64 mkdir unlink rmdir access
 WRAP := $(addprefix -Wl$(comma)--wrap=,$(WRAP_SYMS))
 
 LIB_DIRS := base spec vm map prog hook agent verify sys

@@ -16,6 +16,7 @@
 #include "base/domain.h"
 #include "base/fault.h"
 #include "base/obj_int.h"
+#include "base/rawsys.h"
 
 #define RESERVE_STEP	(4ull << 20)	/* bytes per fallocate(2): a signal undoes no more than this */
 #define ID_TRIES	1000000
@@ -367,8 +368,8 @@ static int map_file(struct obj_dir *d, int fd, struct obj **out)
 	*o = (struct obj){ .dir = d, .size = st.st_size, .kind = hdr.kind, .id = hdr.id, .gen = hdr.gen,
 			   .client_size = hdr.client_size, .private_size = hdr.private_size,
 			   .dev = st.st_dev, .ino = st.st_ino };
-	o->base = mmap(NULL, o->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (o->base == MAP_FAILED) {
+	o->base = (u8 *)raw_mmap(o->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+	if ((unsigned long)o->base > -4096ul) {
 		free(o);
 		return -ENOMEM;
 	}

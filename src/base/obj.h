@@ -4,7 +4,7 @@
  * A directory (a "kernel") is $SKEP_DIR or /dev/shm/skep-$UID. Below it:
  *
  *	control			process slots, run leases, id counter (domain.h)
- *	bpf-map/ID  bpf-prog/ID  btf/ID  bpf_link/ID	the objects (registry names)
+ *	bpf-map/ID  bpf-prog/ID  btf/ID  bpf_link/ID  perf_event/ID	the objects (registry names)
  *	ref/KID/NAME		what object ID of kind letter K refers to: hard links
  *	bpffs/...		pins: hard links
  *	dead/...		renamed here by a collector, finished by this or the next one
@@ -28,7 +28,7 @@
 
 struct domain;
 
-enum obj_kind { OBJ_MAP, OBJ_PROG, OBJ_BTF, OBJ_LINK, OBJ_KINDS };
+enum obj_kind { OBJ_MAP, OBJ_PROG, OBJ_BTF, OBJ_LINK, OBJ_PERF, OBJ_KINDS };
 enum obj_state { OBJ_LOADING, OBJ_LIVE, OBJ_DEAD };
 
 /* Lock bytes. COLLECT: one write lock. RUN: read locks. USER: read locks on its first byte; a description that
@@ -152,6 +152,6 @@ int obj_collect(struct obj_dir *d, enum obj_kind kind, u32 id);
 int obj_gc(struct obj_dir *d);
 extern void (*obj_on_user_gone)(struct obj_dir *d, enum obj_kind kind, u32 id);
 
-const char *obj_kind_name(enum obj_kind k);	/* "bpf-map", "bpf-prog", "btf", "bpf_link" */
+const char *obj_kind_name(enum obj_kind k);	/* "bpf-map", "bpf-prog", "btf", "bpf_link", "perf_event" */
 
 #endif

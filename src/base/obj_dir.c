@@ -17,9 +17,11 @@
 
 static const char *const kind_names[OBJ_KINDS] = {
 	[OBJ_MAP] = "bpf-map", [OBJ_PROG] = "bpf-prog", [OBJ_BTF] = "btf", [OBJ_LINK] = "bpf_link",
+	[OBJ_PERF] = "perf_event",
 };
 const char obj_kind_letter[OBJ_KINDS] = {
 	[OBJ_MAP] = 'm', [OBJ_PROG] = 'p', [OBJ_BTF] = 'b', [OBJ_LINK] = 'l',
+	[OBJ_PERF] = 'e',
 };
 
 const char *obj_kind_name(enum obj_kind k)

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* preload.c - LD_PRELOAD door: bpf(2) of dynamically linked programs is answered here, in their own process.
  *
- * Interposed: syscall(2) by number (libbpf, bcc, bpftrace reach bpf(2) by it), epoll on ring maps, statfs of the pin
+ * Interposed: syscall(2) by number (libbpf, bcc, bpftrace reach bpf(2) by it), epoll on ring maps and perf events, mmap and ioctl of these, statfs of the pin
  * directory, the memory-lock limit that root may raise, and geteuid for clients that insist on root (SKEP_AS_ROOT=1).
  * Paths are preload_path.c's. Nothing is done before the first call that is skep's; other calls cost a compare and keep
  * errno. No locks, no allocation on the way through. */
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -82,6 +85,36 @@ SKEP_API int epoll_pwait2(int ep, struct epoll_event *ev, int n, const struct ti
 {
 	door_epoll_check(ep);
 	return REAL(epoll_pwait2)(ep, ev, n, timeout, mask);
+}
+
+/* ---- perf events ---- */
+
+SKEP_API void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
+{
+	void *ret;
+
+	if (door_mmap(addr, len, prot, flags, fd, off, &ret))
+		return ret;
+	return (void *)door_errno(raw_syscall(SYS_mmap, (long)addr, (long)len, prot, flags, fd, off));
+}
+
+SKEP_API void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t off)
+{
+	return mmap(addr, len, prot, flags, fd, off);
+}
+
+SKEP_API int ioctl(int fd, unsigned long cmd, ...)
+{
+	unsigned long arg;
+	va_list ap;
+	int ret;
+
+	va_start(ap, cmd);
+	arg = va_arg(ap, unsigned long);
+	va_end(ap);
+	if (door_ioctl(fd, cmd, arg, &ret))
+		return ret;
+	return (int)door_errno(raw_syscall(SYS_ioctl, fd, (long)cmd, (long)arg, 0, 0, 0));
 }
 
 /* ---- the file system that pins seem to live in ---- */

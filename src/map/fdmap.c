@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "map/perf.h"
 #include "map/priv.h"
 #include "vm/image.h"
 
@@ -46,6 +47,7 @@ struct fdmap {
 	struct fd_cache *cache;
 	u32 writer;			/* 0 or 1: cache is being written; never waited for */
 	struct map_ref *retired;	/* replaced in the cache; push only */
+	struct perf_event *retired_events;
 };
 
 struct prog *(*map_resolve_prog)(struct obj_dir *d, u32 id, u64 gen);
@@ -63,7 +65,13 @@ static u64 word_of(u32 id, u64 gen)
 
 static enum obj_kind kind_of(const struct map *m)
 {
-	return m->attr.type == BPF_MAP_TYPE_PROG_ARRAY ? OBJ_PROG : OBJ_MAP;
+	switch (m->attr.type) {
+	case BPF_MAP_TYPE_PROG_ARRAY:
+		return OBJ_PROG;
+	case BPF_MAP_TYPE_PERF_EVENT_ARRAY:
+		return OBJ_PERF;
+	}
+	return OBJ_MAP;
 }
 
 /* ---- changing a slot ---- */
@@ -270,6 +278,35 @@ struct map *map_inner(struct map *outer, const void *key)
 	return likely(inner) ? inner : resolve_map(outer, index);
 }
 
+static struct perf_event *resolve_event(struct map *m, u32 index)
+{
+	u64 gen, word = read_slot(m, index, &gen);
+	struct perf_event *e;
+	void *before = NULL;
+
+	if (!word || perf_event_attach_id(m->obj->dir, (u32)word, gen, &e))
+		return NULL;
+	if (remember(m, index, word, e, &before))
+		before = e;		/* used, not kept in the table */
+	if (before)
+		perf_event_retire(&fdmap_of(m)->retired_events, before);
+	return e;
+}
+
+struct perf_event *map_perf_slot(struct map *m, u32 index)
+{
+	struct perf_event *e;
+	u64 word;
+
+	if (index >= m->attr.max_entries)
+		return NULL;
+	word = LOAD_ACQUIRE(fdmap_of(m)->shm->slot[index].word);
+	if (!word)
+		return NULL;
+	e = cached(m, index, word);
+	return likely(e) ? e : resolve_event(m, index);
+}
+
 static void *lookup_inner(struct map *m, const void *key, u32 cpu)
 {
 	return map_inner(m, key);
@@ -426,14 +463,27 @@ static void user_gone(struct map *m)
 			change_slot(m, i, 0, 0);
 }
 
-/* Perf events are not objects of this directory (yet): whatever the fd is, the kernel's answer for what is none. */
 static int perf_copy_in(struct map *m, const void *key, const void *value, u64 flags)
 {
+	u32 index = load_key32(key), id;
+	u64 gen;
+	int err;
+
 	if (flags != BPF_ANY)
 		return -EINVAL;
-	if (load_key32(key) >= m->attr.max_entries)
+	if (index >= m->attr.max_entries)
 		return -E2BIG;
-	return -EBADF;
+	err = fd_to_obj(m, (int)load_key32(value), &id, &gen);
+	if (err)
+		return err == -EINVAL ? -EBADF : err;
+	return change_slot(m, index, id, gen);
+}
+
+/* The kernel takes away what was stored by a description of the map when that is closed; here, with the last one. */
+static void perf_user_gone(struct map *m)
+{
+	if (!(m->attr.flags & BPF_F_PRESERVE_ELEMS))
+		user_gone(m);
 }
 
 static int perf_copy_out(struct map *m, const void *key, void *value, u64 flags)
@@ -488,6 +538,8 @@ static void detach(struct map *m)
 			continue;
 		if (kind_of(m) == OBJ_MAP)
 			retire(f, f->cache[i].p);
+		else if (kind_of(m) == OBJ_PERF)
+			perf_event_detach(f->cache[i].p);
 		else if (map_forget_prog)
 			map_forget_prog(f->cache[i].p);
 	}
@@ -495,6 +547,7 @@ static void detach(struct map *m)
 		f->retired = r->next;
 		map_put_later(r);
 	}
+	perf_event_detach_all(f->retired_events);
 	free(f->cache);
 	free(f);
 }
@@ -511,5 +564,5 @@ const struct map_ops array_of_maps_ops = {
 
 const struct map_ops perf_event_array_ops = {
 	.plan = perf_plan, .attach = attach, .detach = detach, .lookup = lookup_none, .delete = delete,
-	.next_key = next_key, .copy_out = perf_copy_out, .copy_in = perf_copy_in,
+	.next_key = next_key, .copy_out = perf_copy_out, .copy_in = perf_copy_in, .user_gone = perf_user_gone,
 };

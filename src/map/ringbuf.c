@@ -98,10 +98,22 @@ static u64 now_ns(void)
 
 /* ---- waking the consumer ---- */
 
-/* Edge-triggered waiters need a new byte each time; a full FIFO is emptied first. */
-static void wake(const struct ring *r)
+/* The kernel's rule: when told to, or when the consumer had reached exactly this record. */
+static void wake_if_due(const struct ring *r, u64 pos, u64 flags)
 {
-	int saved = errno, fd = open(r->wake, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	/* our store of the producer position before this load: pairs with the fence in map_ring_readable() */
+	FENCE(__ATOMIC_SEQ_CST);
+	if (!READ_ONCE(r->shm->waiters))
+		return;
+	if ((flags & BPF_RB_FORCE_WAKEUP) ||
+	    (!(flags & BPF_RB_NO_WAKEUP) && (LOAD_ACQUIRE(*r->cons) & r->mask) == (pos & r->mask)))
+		map_wake_fifo(r->wake);
+}
+
+/* Edge-triggered waiters need a new byte each time; a full FIFO is emptied first. */
+void map_wake_fifo(const char *path)
+{
+	int saved = errno, fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
 	char junk[4096];
 
 	if (fd >= 0) {
@@ -114,18 +126,6 @@ static void wake(const struct ring *r)
 		close(fd);
 	}
 	errno = saved;
-}
-
-/* The kernel's rule: when told to, or when the consumer had reached exactly this record. */
-static void wake_if_due(const struct ring *r, u64 pos, u64 flags)
-{
-	/* our store of the producer position before this load: pairs with the fence in map_ring_readable() */
-	FENCE(__ATOMIC_SEQ_CST);
-	if (!READ_ONCE(r->shm->waiters))
-		return;
-	if ((flags & BPF_RB_FORCE_WAKEUP) ||
-	    (!(flags & BPF_RB_NO_WAKEUP) && (LOAD_ACQUIRE(*r->cons) & r->mask) == (pos & r->mask)))
-		wake(r);
 }
 
 /* The FIFO is among the map's references, so that it goes with the map. */

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* door.c - bare system calls, bpf(2) and perf_event_open(2) of in-process clients, the pin directory by its two names. */
+/* door.c - bare system calls, bpf(2) of in-process clients, the pin directory by its two names. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/perf_event.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/fault.h"
 #include "base/obj.h"
 #include "skep.h"
 #include "sys/door.h"
@@ -53,17 +51,6 @@ long door_errno(long ret)
 	return -1;
 }
 
-/* Perf events that exist to run or feed BPF programs would need ours; plain counters are the host's business. */
-static bool perf_is_bpf(u64 uattr)
-{
-	struct perf_event_attr a = { 0 };
-
-	if (fault_init() || fault_copy_from(&a, (const void *)(uintptr_t)uattr, PERF_ATTR_SIZE_VER0))
-		return false;			/* the kernel says what is wrong with it */
-	return a.type == PERF_TYPE_TRACEPOINT || a.type >= PERF_TYPE_MAX ||
-	       (a.type == PERF_TYPE_SOFTWARE && a.config == PERF_COUNT_SW_BPF_OUTPUT);
-}
-
 long door_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
 	int saved = errno;
@@ -71,8 +58,8 @@ long door_syscall(long nr, long a, long b, long c, long d, long e, long f)
 
 	if (nr == SYS_bpf)
 		ret = skep_bpf((int)a, (union bpf_attr *)b, (unsigned int)c);
-	else if (nr == SYS_perf_event_open && perf_is_bpf((u64)a))
-		ret = -EOPNOTSUPP;
+	else if (nr == SYS_perf_event_open)
+		ret = door_perf_event_open((u64)a, b, c, d, (unsigned long)e);
 	else
 		ret = raw_syscall(nr, a, b, c, d, e, f);
 	errno = saved;

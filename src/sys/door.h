@@ -6,6 +6,7 @@
 #define SKEP_SYS_DOOR_H
 
 #include <sys/epoll.h>
+#include <sys/types.h>
 #include <sys/vfs.h>
 
 #include "base/def.h"
@@ -20,7 +21,15 @@ long door_errno(long ret);			/* -errno -> -1 and errno */
 /* What syscall(2) becomes: bpf and perf_event_open are answered here, everything else goes to the kernel. */
 long door_syscall(long nr, long a, long b, long c, long d, long e, long f);
 
-/* epoll that knows ring maps: a regular file cannot be polled, its wake FIFO can. */
+/* Perf events that programs write to (perf_cmd.c). -errno. */
+long door_perf_event_open(u64 uattr, long pid, long cpu, long group, unsigned long flags);
+/* False: not about a perf event of ours, and errno is kept. Else *ret is what the call returns (-1 and errno). */
+bool door_ioctl(int fd, unsigned long cmd, unsigned long arg, int *ret);
+bool door_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off, void **ret);
+/* Cheap: does the fd's name look like an object of a kind ("/bpf-map/") of any directory? */
+bool door_fd_is(int fd, const char *kind);
+
+/* epoll that knows ring maps and perf events: a regular file cannot be polled, its wake FIFO can. */
 int door_epoll_ctl(int ep, int op, int fd, struct epoll_event *ev);
 /* To be called before every wait on EP: wakes it for rings that hold records already (level). */
 void door_epoll_check(int ep);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* epoll.c - epoll on ring buffer maps. A map's fd is a regular file, which epoll refuses (-EPERM): instead the ring's wake
+/* epoll.c - epoll on ring buffer maps and perf events. Their fd is a regular file, which epoll refuses (-EPERM): instead the ring's wake
  * FIFO goes into the set, edge-triggered (nobody reads it empty), with the client's own event data. So that a ring that
  * has records already wakes its waiter (level), every wait is preceded by a look, and a kick of the FIFO where needed:
  * without it consumers that stop in the middle of a burst hang.
@@ -17,12 +17,14 @@
 #include <unistd.h>
 
 #include "map/map.h"
+#include "map/perf.h"
 #include "sys/door.h"
 
 struct watch {
 	struct watch *next;
 	int ep, fd, wake;
-	struct map *m;
+	struct map *m;			/* one of the two */
+	struct perf_event *e;
 	dev_t dev;
 	ino_t ino;
 	struct epoll_event ev;
@@ -37,18 +39,13 @@ static long sys_epoll_ctl(int ep, int op, int fd, struct epoll_event *ev)
 	return raw_syscall(SYS_epoll_ctl, ep, op, fd, (long)ev, 0, 0);
 }
 
-/* Cheap: does the fd's name look like a map of any directory? */
-static bool may_be_map(int fd)
-{
-	char link[40], path[512];
-	long n;
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, sizeof(path) - 1);
-	if (n <= 0)
-		return false;
-	path[n] = 0;
-	return strstr(path, "/bpf-map/");
+static void release(struct watch *w)
+{
+	if (w->m)
+		map_put(w->m);
+	if (w->e)
+		perf_event_detach(w->e);
 }
 
 static void drop(struct watch **p)
@@ -57,7 +54,7 @@ static void drop(struct watch **p)
 
 	*p = w->next;
 	close(w->wake);
-	map_put(w->m);
+	release(w);
 	free(w);
 	__atomic_fetch_sub(&nr_watches, 1, __ATOMIC_RELAXED);
 }
@@ -93,6 +90,27 @@ static void kick(const struct watch *w)
 			;
 }
 
+/* What is behind the fd, and the FIFO of it. */
+static int take(struct obj_dir *d, int fd, struct watch *w)
+{
+	int err = perf_event_attach(d, fd, &w->e);
+
+	if (!err)
+		return perf_event_wake_fd(w->e);
+	if (err == -EBADF)
+		err = map_open_fd(d, fd, &w->m);
+	if (err)
+		return err;
+	return w->m->attr.type == BPF_MAP_TYPE_RINGBUF ? map_ring_wake_fd(w->m) : -EPERM;
+}
+
+/* Rings wake as long as they hold records; perf events once per wake-up, which the FIFO's edges are, but for those
+ * from before it was watched. */
+static bool due(const struct watch *w, bool fresh)
+{
+	return w->m ? map_ring_readable(w->m) : fresh && perf_event_polled(w->e);
+}
+
 static int add(int ep, int fd, const struct epoll_event *ev)
 {
 	struct watch *w = calloc(1, sizeof(*w));
@@ -101,14 +119,10 @@ static int add(int ep, int fd, const struct epoll_event *ev)
 	int err = w ? door_dir(&d) : -ENOMEM;
 
 	if (!err)
-		err = map_open_fd(d, fd, &w->m);
+		err = fstat(fd, &st) ? -errno : 0;
 	if (err)
 		goto free_watch;
-	err = w->m->attr.type == BPF_MAP_TYPE_RINGBUF ? 0 : -EPERM;
-	if (!err)
-		err = fstat(fd, &st) ? -errno : 0;
-	if (!err)
-		err = w->wake = map_ring_wake_fd(w->m);
+	err = w->wake = take(d, fd, w);
 	if (err < 0)
 		goto put_map;
 	w->ep = ep;
@@ -122,12 +136,14 @@ static int add(int ep, int fd, const struct epoll_event *ev)
 		goto close_wake;
 	w->next = watches;
 	watches = w;
+	if (w->e && due(w, true))
+		kick(w);
 	__atomic_fetch_add(&nr_watches, 1, __ATOMIC_RELEASE);
 	return 0;
 close_wake:
 	close(w->wake);
 put_map:
-	map_put(w->m);
+	release(w);
 free_watch:
 	free(w);
 	return err == -EINVAL || err == -EBADF ? -EPERM : err;
@@ -158,7 +174,7 @@ int door_epoll_ctl(int ep, int op, int fd, struct epoll_event *ev)
 	int saved = errno;
 	long ret = sys_epoll_ctl(ep, op, fd, ev);
 
-	if (ret == -EPERM && may_be_map(fd)) {
+	if (ret == -EPERM && (door_fd_is(fd, "/bpf-map/") || door_fd_is(fd, "/perf_event/"))) {
 		pthread_mutex_lock(&lock);
 		ret = change(ep, op, fd, ev);
 		pthread_mutex_unlock(&lock);
@@ -179,7 +195,7 @@ void door_epoll_check(int ep)
 			drop(p);
 			continue;
 		}
-		if ((*p)->ep == ep && map_ring_readable((*p)->m))
+		if ((*p)->ep == ep && due(*p, false))
 			kick(*p);
 		p = &(*p)->next;
 	}

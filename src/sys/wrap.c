@@ -2,6 +2,8 @@
 /* wrap.c - the static door: what `-Wl,--wrap=...` (skep.pc) turns a statically linked libbpf's calls into. The list of
  * wrapped names is WRAP_SYMS in the Makefile. libskep.so exports these too, for executables that link it. */
 #include <stdarg.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -9,12 +11,47 @@
 
 #include "sys/door.h"
 
+void *__real_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off) __attribute__((weak));
+int __real_ioctl(int fd, unsigned long cmd, ...) __attribute__((weak));
 int __real_epoll_wait(int ep, struct epoll_event *ev, int n, int timeout) __attribute__((weak));
 
 SKEP_API long __wrap_syscall(long nr, ...);
 SKEP_API int __wrap_epoll_ctl(int ep, int op, int fd, struct epoll_event *ev);
 SKEP_API int __wrap_epoll_wait(int ep, struct epoll_event *ev, int n, int timeout);
-SKEP_API int __wrap_statfs(const char *path, struct statfs *st);
+SKEP_API void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off);
+SKEP_API void *__wrap_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t off);
+SKEP_API int __wrap_ioctl(int fd, unsigned long cmd, ...);
+SKEP_API void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off)
+{
+	void *ret;
+
+	if (door_mmap(addr, len, prot, flags, fd, off, &ret))
+		return ret;
+	return __real_mmap ? __real_mmap(addr, len, prot, flags, fd, off) : mmap(addr, len, prot, flags, fd, off);
+}
+
+_Static_assert(sizeof(off_t) == 8, "mmap is mmap64");
+
+void *__wrap_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t off)
+{
+	return __wrap_mmap(addr, len, prot, flags, fd, off);
+}
+
+int __wrap_ioctl(int fd, unsigned long cmd, ...)
+{
+	unsigned long arg;
+	va_list ap;
+	int ret;
+
+	va_start(ap, cmd);
+	arg = va_arg(ap, unsigned long);
+	va_end(ap);
+	if (door_ioctl(fd, cmd, arg, &ret))
+		return ret;
+	return __real_ioctl ? __real_ioctl(fd, cmd, arg) : ioctl(fd, cmd, arg);
+}
+
+int __wrap_statfs(const char *path, struct statfs *st);
 SKEP_API int __wrap_statfs64(const char *path, struct statfs *st);
 SKEP_API int __wrap_mkdir(const char *path, mode_t mode);
 SKEP_API int __wrap_unlink(const char *path);

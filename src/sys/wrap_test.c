@@ -4,7 +4,6 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/perf_event.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -174,12 +173,8 @@ TEST(ring_watch_can_be_changed_and_dropped)
 	close(prog);
 }
 
-TEST(perf_events_for_bpf_are_refused)
+TEST(calls_by_number)
 {
-	struct perf_event_attr a = { .type = PERF_TYPE_SOFTWARE, .size = sizeof(a), .config = PERF_COUNT_SW_BPF_OUTPUT };
-
-	EQ(syscall(SYS_perf_event_open, &a, 0, -1, -1, 0), -1);
-	EQ(errno, EOPNOTSUPP);
 	t_row("other calls by number are the kernel's, errno is kept");
 	errno = 123;
 	EQ(syscall(SYS_getpid), getpid());
