@@ -7,6 +7,7 @@
  *	bpf-map/ID  bpf-prog/ID  btf/ID  bpf_link/ID  perf_event/ID	the objects (registry names)
  *	ref/KID/NAME		what object ID of kind letter K refers to: hard links
  *	bpffs/...		pins: hard links
+ *	trace			lines of bpf_printk() (trace.h)
  *	dead/...		renamed here by a collector, finished by this or the next one
  *
  * File layout: [client area, offset 0, page aligned][private area][trailer page: struct obj_hdr].
@@ -27,6 +28,7 @@
 #include "base/def.h"
 
 struct domain;
+struct trace;
 
 enum obj_kind { OBJ_MAP, OBJ_PROG, OBJ_BTF, OBJ_LINK, OBJ_PERF, OBJ_KINDS };
 enum obj_state { OBJ_LOADING, OBJ_LIVE, OBJ_DEAD };
@@ -75,6 +77,7 @@ struct obj_dir {
 	ino_t ino;
 	u32 lock;		/* of the fds above, when they are opened again */
 	u32 gc_pos[OBJ_KINDS];	/* where obj_create() looks for garbage next; atomic */
+	struct trace *trace;	/* the trace buffer, once somebody wants it (trace.h); set once, CAS */
 	char path[256];		/* as given, for messages and readlink-based clients */
 };
 

@@ -12,6 +12,7 @@
 
 #include "base/domain.h"
 #include "base/obj_int.h"
+#include "base/trace.h"
 
 #define FD_MIN	600		/* the client's low fd numbers are its own */
 
@@ -251,6 +252,7 @@ void obj_dir_close(struct obj_dir *d)
 {
 	if (!d)
 		return;
+	trace_close(d);
 	domain_close(d->dom);
 	for (u32 i = 0; i < SUBS; i++)
 		if (*sub_fd(d, i) >= 0)

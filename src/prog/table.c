@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #include "base/sha256.h"
+#include "base/trace.h"
 #include "prog/prog.h"
+#include "spec/spec.h"
 
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct prog *table;
@@ -22,6 +24,11 @@ static struct prog *table;
 
 static vm_helper link_helper(void *arg, u32 id)
 {
+	const struct spec_helper *h = spec_helper(id);
+	const struct prog *p = arg;
+
+	if (h && h->flags & SPEC_HELPER_TRACES)
+		trace_open(p->obj->dir);	/* now: a run cannot. Without it lines are lost, as in a full ring */
 	return prog_helper(id);
 }
 

@@ -4,6 +4,7 @@
  * the row; a name without a function here is rejected as not supported yet. Order and words: Linux 6.18. */
 #include <stdio.h>
 
+#include "spec/fmt.h"
 #include "verify/vfy.h"
 
 #define MAX_VAR_SIZE	(1u << 29)
@@ -467,10 +468,14 @@ static int fixup_for_each_map_elem(struct vfy_env *e, struct vfy_call *c)
 
 static int fixup_snprintf(struct vfy_env *e, struct vfy_call *c)
 {
-	const struct vfy_reg *n = &cur_regs(e)[5];
+	const struct vfy_reg *n = &cur_regs(e)[5], *fmt = &cur_regs(e)[3];
+	const char *bytes = (const char *)fmt->map->frozen, *end = bytes + fmt->map->value_size;
+	const char *at = bytes + fmt->off + (s64)fmt->s.var.value;
 
 	if (n->s.umax % 8 || !tnum_is_const(n->s.var))
 		return vfy_reject(e, VR_ARG_VALUE, -EINVAL, 5, "R5 data_len is not a constant multiple of 8");
+	if (spec_fmt_check(at, end, (u32)(n->s.var.value / 8)))
+		return vfy_reject(e, VR_ARG_VALUE, -EINVAL, 3, "Invalid format string");
 	return 0;
 }
 
