@@ -455,6 +455,7 @@ static bool wake_due(struct perf_event *e, u64 size)
 	n = READ_ONCE(e->shm->events) + 1;
 	if (n >= e->conf.wakeup) {
 		n -= MIN(n, (u64)e->conf.wakeup);
+		WRITE_ONCE(e->shm->woken, READ_ONCE(e->shm->woken) + 1);	/* the kernel counts both in one word */
 		due = true;
 	}
 	WRITE_ONCE(e->shm->events, n);

@@ -39,7 +39,6 @@ static long sys_epoll_ctl(int ep, int op, int fd, struct epoll_event *ev)
 	return raw_syscall(SYS_epoll_ctl, ep, op, fd, (long)ev, 0, 0);
 }
 
-
 static void release(struct watch *w)
 {
 	if (w->m)

@@ -307,6 +307,139 @@ TEST(rings_hold_the_same_bytes)
 	EQ(mine.page.data_size, theirs.page.data_size);
 }
 
+/* ---- samples with more than the raw part ---- */
+
+#define FIELDS	(PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_ID | PERF_SAMPLE_STREAM_ID | \
+		 PERF_SAMPLE_CPU | PERF_SAMPLE_PERIOD | PERF_SAMPLE_RAW)
+
+struct fields {
+	u64 head, sample[10], lost[9];
+};
+
+static void fields_run(bool kernel, struct fields *f)
+{
+	struct perf_event_attr a = output_attr();
+	struct side s;
+	u64 id = 0, *w, *lost;
+	int prog;
+
+	a.sample_type = FIELDS;
+	a.sample_id_all = 1;
+	NEED(begin(&s, kernel, &a));
+	prog = load_output(&s, BPF_PROG_TYPE_XDP, CUR, 12);
+	ioctl_on(&s, s.ev, PERF_EVENT_IOC_ID, &id);
+	while (!run(&s, prog))
+		;
+	f->head = s.page->data_head;
+	w = (u64 *)((u8 *)s.page + 4096);
+	memcpy(f->sample, w, sizeof(f->sample));
+	s.page->data_tail = f->head;
+	EQ(run(&s, prog), 0);
+	lost = (u64 *)((u8 *)s.page + 4096);
+	for (int i = 0; i < 9; i++)
+		f->lost[i] = lost[(f->head / 8 + (u64)i) % (DATA / 8)];
+	CHECK(f->sample[3] && f->lost[4]);		/* times, which differ */
+	f->sample[3] = f->lost[4] = 0;
+	EQ(f->sample[1], id);
+	EQ(f->lost[1], id);
+	EQ(f->lost[2], 1);
+	for (int i = 0; i < 10; i++)
+		f->sample[i] = f->sample[i] == id && i != 6 ? 0 : f->sample[i];
+	for (int i = 0; i < 9; i++)
+		f->lost[i] = f->lost[i] == id ? 0 : f->lost[i];
+	close(prog);
+	end(&s);
+}
+
+TEST(fields_of_samples)
+{
+	struct fields ours = { 0 }, its = { 0 };
+
+	fields_run(false, &ours);
+	EQ(ours.sample[2], (u64)getpid() << 32 | (u32)getpid());
+	if (!t_kernel_bpf())
+		return t_skip("no kernel BPF to compare with");
+	t_row("fields: as the kernel");
+	fields_run(true, &its);
+	EQ(ours.head, its.head);
+	for (int i = 0; i < 10; i++)
+		if (ours.sample[i] != its.sample[i])
+			t_fail(__FILE__, __LINE__, "word %d of a sample: %llx, kernel %llx", i,
+			       (unsigned long long)ours.sample[i], (unsigned long long)its.sample[i]);
+	for (int i = 0; i < 9; i++)
+		if (ours.lost[i] != its.lost[i])
+			t_fail(__FILE__, __LINE__, "word %d of a LOST record: %llx, kernel %llx", i,
+			       (unsigned long long)ours.lost[i], (unsigned long long)its.lost[i]);
+}
+
+/* ---- waking ---- */
+
+static const struct { u32 watermark, wakeup, size; bool overwrite, lazy; const char *name; } wakes[] = {
+	{ 0, 1, 60, false, false, "each sample" },
+	{ 0, 3, 60, false, false, "every third" },
+	{ 0, 0, 60, false, false, "half of the ring" },
+	{ 1, 1, 60, false, false, "a byte" },
+	{ 1, 200, 44, false, false, "200 bytes" },
+	{ 1, 7000, 60, false, true, "7000 bytes, read when woken" },
+	{ 1, 100000, 60, false, true, "more than the ring" },
+	{ 0, 5, 60, true, false, "a ring mapped for reading only: overwritten" },
+};
+
+static int poll_now(const struct side *s, int ep)
+{
+	struct epoll_event ev;
+
+	return s->kernel ? (int)raw_syscall(SYS_epoll_wait, ep, (long)&ev, 1, 0, 0, 0) : epoll_wait(ep, &ev, 1, 0);
+}
+
+/* What output and a look at epoll after it gave, 300 times. */
+static void wake_run(bool kernel, u32 row, char *log)
+{
+	struct perf_event_attr a = output_attr();
+	struct epoll_event ev = { .events = EPOLLIN };
+	int ep = epoll_create1(EPOLL_CLOEXEC), prog, prot = wakes[row].overwrite ? PROT_READ : PROT_READ | PROT_WRITE;
+	struct side s;
+
+	a.watermark = wakes[row].watermark;
+	a.wakeup_events = wakes[row].wakeup;
+	NEED(begin(&s, kernel, &a));
+	munmap(s.page, 4096 + DATA);
+	s.page = (void *)mmap_on(&s, s.ev, 4096 + DATA, prot, MAP_SHARED);
+	NEED((long)s.page > 0);
+	prog = load_output(&s, BPF_PROG_TYPE_XDP, CUR, wakes[row].size);
+	if (kernel)
+		EQ(raw_syscall(SYS_epoll_ctl, ep, EPOLL_CTL_ADD, s.ev, (long)&ev, 0, 0), 0);
+	else
+		EQ(epoll_ctl(ep, EPOLL_CTL_ADD, s.ev, &ev), 0);
+	for (int i = 0; i < 300; i++) {
+		int err = run(&s, prog), woken = poll_now(&s, ep);
+
+		*log++ = (char)((err ? 'x' : 'a') - (woken ? 32 : 0));
+		if (prot & PROT_WRITE && (woken || (i % 50 == 49 && !wakes[row].lazy)))
+			s.page->data_tail = s.page->data_head;
+	}
+	*log = 0;
+	close(prog);
+	close(ep);
+	end(&s);
+}
+
+TEST(wakes_as_the_kernel)
+{
+	char ours[301], its[301];
+
+	for (u32 i = 0; i < sizeof(wakes) / sizeof(wakes[0]); i++) {
+		t_row("wakes: %s", wakes[i].name);
+		wake_run(false, i, ours);
+		EQ(strlen(ours), 300);
+		EQ(ours[0], wakes[i].wakeup == 1 ? 'A' : 'a');
+		if (!t_kernel_bpf())
+			continue;
+		wake_run(true, i, its);
+		STR_EQ(ours, its);
+	}
+}
+
 /* The last fd of the map goes while a program keeps it. */
 static int after_close(bool kernel, u32 flags)
 {
