@@ -349,6 +349,8 @@ static int check_prog(struct map *m, u32 id, u64 gen)
 	own.type = h.prog_type;
 	own.attach_type = h.attach_type;
 	own.xdp_frags = h.prog_flags & BPF_F_XDP_HAS_FRAGS;
+	if (!err && h.flags & IMG_F_STUBS)
+		err = -EOPNOTSUPP;	/* a tail call would fall through without a word */
 	if (!err && !map_prog_compatible(m, &own))
 		err = -EINVAL;
 	return err;

@@ -233,6 +233,8 @@ static int build_from(struct build *b)
 	p->refs = 1;
 	if (p->obj->kind != OBJ_PROG || p->hdr.version != IMAGE_VERSION)
 		return -EINVAL;
+	if (p->hdr.flags & IMG_F_STUBS)
+		return -EOPNOTSUPP;
 	err = check_sections(p);
 	if (err)
 		return err;

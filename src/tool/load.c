@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* load.c - loading objects through libbpf, and saying why it failed. */
+#include "spec/spec.h"
 #include "tool/load.h"
 
 #include <errno.h>
@@ -223,4 +224,19 @@ int load_set_global(struct bpf_object *obj, const char *assign)
 			return set_var(btf, v, eq + 1, data, size);
 	}
 	return fail(EXIT_USAGE, "--set %s: the object has no such global variable", name);
+}
+
+const char *load_missing_helper(const struct bpf_program *prog)
+{
+	const struct bpf_insn *in = bpf_program__insns(prog);
+
+	for (size_t i = 0; i < bpf_program__insn_cnt(prog); i++) {
+		const struct spec_helper *h = NULL;
+
+		if (in[i].code == (BPF_JMP | BPF_CALL) && !in[i].src_reg)
+			h = spec_helper(in[i].imm);
+		if (h && h->st.state == SPEC_STUB)
+			return h->name;
+	}
+	return NULL;
 }

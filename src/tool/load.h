@@ -32,6 +32,8 @@ int load_object(struct bpf_object *obj, struct bpf_program *prog, const struct s
 /* Pins of a run: bpffs/NAME/{program, maps}. */
 int load_reuse_pins(struct bpf_object *obj, const char *name);	/* before load */
 int load_check_free(const char *name);		/* nothing pinned there yet? */
+/* The first helper that PROG calls whose row says STUB (why a run is -EOPNOTSUPP); NULL: none. */
+const char *load_missing_helper(const struct bpf_program *prog);
 int load_pin(struct bpf_object *obj, struct bpf_program *prog, const char *name);
 int load_pin_maps(struct bpf_object *obj, const char *dir);
 

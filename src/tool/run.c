@@ -198,25 +198,9 @@ static int run_packet(struct job *k, int fd, struct bpf_test_run_opts *t, const 
 	return 0;
 }
 
-/* The first helper PROG calls that its row says is not done: what -ENOENT of a run means. */
-static const char *missing_helper(const struct bpf_program *prog)
-{
-	const struct bpf_insn *in = bpf_program__insns(prog);
-
-	for (size_t i = 0; i < bpf_program__insn_cnt(prog); i++) {
-		const struct spec_helper *h = NULL;
-
-		if (in[i].code == (BPF_JMP | BPF_CALL) && !in[i].src_reg)
-			h = spec_helper(in[i].imm);
-		if (h && h->st.state == SPEC_STUB)
-			return h->name;
-	}
-	return NULL;
-}
-
 static int run_failed(const struct job *k, int err)
 {
-	const char *helper = err == -ENOENT ? missing_helper(k->prog) : NULL;
+	const char *helper = err == -EOPNOTSUPP ? load_missing_helper(k->prog) : NULL;
 
 	if (helper)
 		return fail(EXIT_FAILED, "%s: calls bpf_%s, which skep verifies but cannot run yet",

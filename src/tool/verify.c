@@ -28,6 +28,7 @@ struct verdict {
 	struct load_stats st;
 	struct rejection why;
 	char cause[256];
+	const char *missing;		/* accepted, but this helper is not there to run it; NULL: none */
 };
 
 static void show_text(const struct verdict *v)
@@ -35,8 +36,9 @@ static void show_text(const struct verdict *v)
 	double ms = (v->st.usec ? (double)v->st.usec : (double)v->ns / 1000) / 1000;
 
 	if (!v->err) {
-		printf("%s: %s  ok  %s insns, %s states, %.1f ms\n", v->path, v->prog, commas(v->st.insns),
-		       commas(v->st.total_states), ms);
+		printf("%s: %s  ok  %s insns, %s states, %.1f ms%s%s%s\n", v->path, v->prog, commas(v->st.insns),
+		       commas(v->st.total_states), ms, v->missing ? "; cannot run here: bpf_" : "",
+		       v->missing ? v->missing : "", v->missing ? " is a stub" : "");
 		return;
 	}
 	if (v->rejected) {
@@ -70,6 +72,8 @@ static void show_json(const struct verdict *v)
 	json_u64(j, "total_states", v->st.total_states);
 	json_u64(j, "peak_states", v->st.peak_states);
 	json_u64(j, "max_states_per_insn", v->st.max_states_per_insn);
+	if (v->missing)
+		json_str(j, "missing_helper", v->missing);
 	if (v->rejected) {
 		json_obj(j, "rejection");
 		rejection_json(j, &v->why);
@@ -119,6 +123,7 @@ static int check_one(struct verify *o, const struct source *s, struct bpf_object
 		fputs(o->log.buf, stderr);
 	o->programs++;
 	o->rejected += v.err != 0;
+	v.missing = v.err ? NULL : load_missing_helper(prog);
 	show(o, &v);
 	return v.err == -ENOSPC || v.err == -ENOMEM ? EXIT_ENV : v.err ? EXIT_FAILED : EXIT_OK;
 }

@@ -89,5 +89,6 @@ struct image_hdr {
 #define IMG_F_TAIL_CALLS	BIT(1)
 #define IMG_F_SLEEPABLE		BIT(2)
 #define IMG_F_PKT_CHANGES	BIT(3)
+#define IMG_F_STUBS		BIT(4)	/* calls helpers whose rows are STUB: verified, cannot run here */
 
 #endif
