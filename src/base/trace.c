@@ -257,7 +257,7 @@ int trace_read(struct obj_dir *d, struct trace_line *l, u64 *lost)
 void trace_seek_end(struct obj_dir *d, struct trace_pos *p)
 {
 	*p = (struct trace_pos){ 0 };
-	if (!trace_open(d))
+	if (!faccessat(d->fd, "trace", F_OK, 0) && !trace_open(d))	/* none yet: begins at 0 */
 		p->at = LOAD_ACQUIRE(d->trace->ring->head);
 }
 

@@ -57,6 +57,15 @@ static struct obj_dir *dir(void)
 	return caller_self(&c) ? NULL : c.dir;
 }
 
+int tool_dir(struct obj_dir **out)
+{
+	struct caller c;
+	int err = caller_self(&c);
+
+	*out = err ? NULL : c.dir;
+	return err;
+}
+
 u64 fdinfo_u64(int fd, const char *field)
 {
 	struct obj_dir *d = dir();

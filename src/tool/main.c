@@ -41,6 +41,9 @@ static const char feature_help[] =
 	"  SECTION                  commands, programs, maps, attach_types, helpers, kfuncs, contexts, instructions\n"
 	"  list_builtins GROUP      names only, as bpftool: prog_types, map_types, attach_types, helpers\n";
 
+static const char trace_pipe_help[] =
+	"  -n, --no-follow          print what is there and end\n";
+
 static const struct cmd commands[] = {
 	{ "run",     cmd_run,      "FILE [--in CAPTURE] [OPTIONS]",  "load a program, run it on packets, show its maps", run_help },
 	{ "verify",  cmd_verify,   "FILE... [OPTIONS]",              "does the verifier accept these programs?", verify_help },
@@ -50,6 +53,7 @@ static const struct cmd commands[] = {
 	{ "feature", cmd_feature,  "[probe] [SECTION...]",           "what is supported, row by row", feature_help },
 	{ "doctor",  cmd_doctor,   "",                               "what this machine allows", "" },
 	{ "gc",      cmd_gc,       "",                               "remove what nobody uses any more", "" },
+	{ "trace-pipe", cmd_trace_pipe, "[-n]",                      "what programs print by bpf_printk()", trace_pipe_help },
 	{ "version", cmd_version,  "",                               "print the version", "" },
 	{ "help",    cmd_help_top, "[COMMAND]",                      "print this, or a command's help" },
 	{},
@@ -76,7 +80,7 @@ static void usage(FILE *f)
 	fputs("usage: skep [OPTIONS] COMMAND ...\n\n"
 	      "eBPF without the kernel: load, verify, compile and run programs, keep and pin maps.\n\n", f);
 	for (const struct cmd *c = commands; c->name; c++)
-		fprintf(f, "  %-8s  %s\n", c->name, c->help);
+		fprintf(f, "  %-10s  %s\n", c->name, c->help);
 	fputs("\n"
 	      "  -j, --json      print JSON (bpftool's keys)    -p, --pretty    the same, indented\n"
 	      "  -d, --debug     libbpf's messages on stderr    -f, --bpffs     show where objects are pinned\n"
@@ -106,7 +110,7 @@ static const struct global globals[] = {
 	{ "-p", "--pretty",  &opt.pretty },
 	{ "-d", "--debug",   &opt.debug },
 	{ "-f", "--bpffs",   &opt.paths },
-	{ "-n", "--nomount", NULL },
+	{ "-n", "--nomount", &opt.n },
 };
 
 static const struct global *global_find(const char *word)

@@ -218,6 +218,7 @@ static int run_chunk(struct job *k, int fd)
 
 	for (u32 i = 0; i < k->cap.n && !err; i++) {
 		err = run_packet(k, fd, &t, &k->cap.pkts[i]);
+		trace_own_show();
 		if (tty && !(i & 4095))
 			progress(&k->st, t0 - k->st.ns);
 	}
@@ -443,7 +444,11 @@ static int work(struct job *k)
 	ls = load_log_stats(&k->log);
 	if (k->o.pin)
 		rc = load_pin(k->obj, k->prog, k->o.pin);
-	rc = rc ? rc : k->o.in ? run_packets(k) : run_alone(k);
+	if (rc)
+		return rc;
+	trace_own_start();
+	rc = k->o.in ? run_packets(k) : run_alone(k);
+	trace_own_end();
 	return rc ? rc : show(k, &ls);
 }
 

@@ -13,6 +13,7 @@ enum { EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_ENV };
 
 struct tool_opts {
 	bool json, pretty, debug, paths;	/* -j, -p, -d, -f */
+	bool n;					/* -n: nothing to mount; of trace-pipe: do not follow */
 	bool mute;				/* no messages: fuzz targets */
 };
 extern struct tool_opts opt;
@@ -72,5 +73,11 @@ int cmd_btf(int argc, char **argv);
 int cmd_feature(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_gc(int argc, char **argv);
+int cmd_trace_pipe(int argc, char **argv);
+
+/* The lines that programs of this process print by bpf_printk(), on stderr as they come. */
+void trace_own_start(void);
+void trace_own_show(void);
+void trace_own_end(void);
 
 #endif

@@ -472,8 +472,14 @@ static int fixup_snprintf(struct vfy_env *e, struct vfy_call *c)
 	const char *bytes = (const char *)fmt->map->frozen, *end = bytes + fmt->map->value_size;
 	const char *at = bytes + fmt->off + (s64)fmt->s.var.value;
 
-	if (n->s.umax % 8 || !tnum_is_const(n->s.var))
-		return vfy_reject(e, VR_ARG_VALUE, -EINVAL, 5, "R5 data_len is not a constant multiple of 8");
+	/* Of a size that is no constant the kernel looks at the known bits; the helper checks what it really is. */
+	if (n->s.var.value % 8) {
+		int err = vfy_reject(e, VR_ARG_VALUE, -EINVAL, 5, NULL);	/* the kernel has no sentence for it */
+
+		snprintf(e->out->reason.kernel, sizeof(e->out->reason.kernel),
+			 "bpf_snprintf: the size of its arguments is not a multiple of 8");
+		return err;
+	}
 	if (spec_fmt_check(at, end, (u32)(n->s.var.value / 8)))
 		return vfy_reject(e, VR_ARG_VALUE, -EINVAL, 3, "Invalid format string");
 	return 0;

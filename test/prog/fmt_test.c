@@ -32,6 +32,8 @@ struct row {
 	u32 cap;		/* of the buffer; 0: OUT_SIZE */
 	struct arg arg[13];
 	u32 nargs;
+	s32 len;		/* what the call says of the arguments' size; 0: 8 * nargs */
+	u32 mask;		/* not a constant: LEN or less, as far as the verifier knows these bits */
 };
 #define ARGS(...) .arg = { __VA_ARGS__ }, .nargs = sizeof((struct arg[]){ __VA_ARGS__ }) / sizeof(struct arg)
 
@@ -76,6 +78,8 @@ static const struct row rows[] = {
 	{ "%c%d%c%lld", ARGS(N('a'), N(1), N('b'), HIGH) }, { "%s%d%s%lx", ARGS(HELLO, N(1), HELLO, HIGH) },
 	{ "%s", 3, ARGS(HELLO) }, { "%d", 1, ARGS(N(12345)) }, { "[%10d]", 4, ARGS(N(5)) }, { "hello", 6 }, { "hello", 5 },
 	{ "ab%pI4", 2, ARGS(IP4) }, { "ab%pI4", 4, ARGS(IP4) }, { "%%%%%%", 2 }, { "%10s|", 5, ARGS(HELLO) }, { "%c%c", 1, ARGS(N(65), N(66)) },
+	{ "%d", .len = 4, ARGS(N(1)) }, { "%d", .len = 12, ARGS(N(1)) }, { "x", .len = 12, ARGS(N(1)) },
+	{ "%d", .len = 8, .mask = 8, ARGS(N(1)) }, { "x", .len = 8, .mask = 8, ARGS(N(1)) }, { "x", .len = 8, .mask = 12, ARGS(N(1)) },
 	{ "%300d|%d", 100, ARGS(N(1), N(2)) }, { "%1100d", ARGS(N(1)) },
 };
 
@@ -138,6 +142,17 @@ static struct bpf_insn *arg(const struct side *s, struct bpf_insn *p, u8 reg, co
 	return ld64(p, reg, 0, (u32)a->v, (u32)(a->v >> 32));
 }
 
+static struct bpf_insn *args_size(struct bpf_insn *p, u8 reg, const struct row *r)
+{
+	if (!r->mask) {
+		*p++ = MOV(reg, r->len ? r->len : (s32)r->nargs * 8);
+		return p;
+	}
+	*p++ = I(BPF_LDX | BPF_MEM | BPF_W, reg, 6, 0, 0);	/* skb->len: 50 */
+	*p++ = I(BPF_ALU64 | BPF_AND | BPF_K, reg, 0, 0, (s32)r->mask);
+	return p;
+}
+
 /* out: [text OUT_SIZE][r0 of each] */
 static struct bpf_insn *call(const struct side *s, struct bpf_insn *p, const struct row *r, u32 which)
 {
@@ -150,13 +165,13 @@ static struct bpf_insn *call(const struct side *s, struct bpf_insn *p, const str
 		p = ld64(p, 3, BPF_PSEUDO_MAP_VALUE, (u32)s->fmt, 0);
 		*p++ = MOVR(4, 10);
 		*p++ = I(BPF_ALU64 | BPF_ADD | BPF_K, 4, 0, 0, -104);
-		*p++ = MOV(5, (s32)r->nargs * 8);
+		p = args_size(p, 5, r);
 	} else {
 		p = ld64(p, 1, BPF_PSEUDO_MAP_VALUE, (u32)s->fmt, 0);
 		*p++ = MOV(2, (s32)size);
 		*p++ = MOVR(3, 10);
 		*p++ = I(BPF_ALU64 | BPF_ADD | BPF_K, 3, 0, 0, -104);
-		*p++ = MOV(4, (s32)r->nargs * 8);
+		p = args_size(p, 4, r);
 	}
 	if (which == 2)
 		for (u8 i = 0; i < 3; i++)
@@ -174,6 +189,7 @@ static void load(struct side *s, const struct row *r, u32 from)
 			     .license = (u64)(uintptr_t)"GPL", .log_buf = (u64)(uintptr_t)s->log,
 			     .log_size = sizeof(s->log), .log_level = 1 };
 
+	*p++ = MOVR(6, 1);
 	for (u32 i = 0; i < 13; i++) {
 		p = arg(s, p, 1, &r->arg[i]);
 		*p++ = STX(10, 1, (s16)(-104 + (s32)i * 8));

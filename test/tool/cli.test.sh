@@ -4,7 +4,7 @@
 
 run_tool help
 has "help lists the commands" "$out" "run +load a program"
-for c in run verify prog map btf feature doctor gc; do
+for c in run verify prog map btf feature doctor trace-pipe gc; do
 	run_tool help $c
 	[ "$rc" -eq 0 ] && [ -n "$out" ] && ok "help $c" || not_ok "help $c: status $rc"
 done
