@@ -2,7 +2,8 @@
 /* preload.c - LD_PRELOAD door: bpf(2) of dynamically linked programs is answered here, in their own process.
  *
  * Interposed: syscall(2) by number (libbpf, bcc, bpftrace reach bpf(2) by it), epoll on ring maps and perf events, mmap
- * and ioctl of the latter, statfs of the pin directory, the memory-lock limit that root may raise, and geteuid for clients that insist on root (SKEP_AS_ROOT=1).
+ * and ioctl of the latter, statfs of the pin directory, the memory-lock limit that root may raise, and geteuid for
+ * clients that insist on root (SKEP_AS_ROOT=1).
  * Paths are preload_path.c's. Nothing is done before the first call that is skep's; other calls cost a compare and keep
  * errno. No locks, no allocation on the way through. */
 #include <dlfcn.h>

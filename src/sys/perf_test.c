@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/domain.h"
 #include "base/obj.h"
 #include "skep.h"
 #include "sys/door.h"
@@ -628,6 +629,9 @@ TEST(killed_writers_leave_whole_records)
 	struct side s;
 	int prog, rounds = t_fast() ? 20 : 200;
 
+#ifndef LEASE_HAVE_RSEQ
+	return t_skip("without rseq a run after a death may lease the slot of a CPU that has no event here");
+#endif
 	NEED(begin(&s, false, &a));
 	prog = load_output(&s, BPF_PROG_TYPE_XDP, CUR, 60);
 	NEED(prog >= 0);
@@ -641,7 +645,7 @@ TEST(killed_writers_leave_whole_records)
 		usleep(1000 + (unsigned int)(i * 137 % 1500));
 		kill(child, SIGKILL);
 		waitpid(child, NULL, 0);
-		run(&s, prog);			/* takes over, finishes what was begun */
+		run(&s, prog);		/* takes over, finishes what was begun */
 		head = s.page->data_head;
 		for (at = s.page->data_tail; at < head;) {
 			struct perf_event_header *h = (void *)((u8 *)s.page + 4096 + (at & (DATA - 1)));
