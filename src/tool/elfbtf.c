@@ -97,7 +97,7 @@ static u32 some_name(const char *strs, u32 len)
  * btf_parse() to name. */
 static bool settle_all(u8 *types, u32 len, u32 name, const char **why)
 {
-	u8 *kinds = calloc(1, len / sizeof(struct btf_type) + 2);
+	u8 *kinds = calloc(len / (u32)sizeof(struct btf_type) + 2, 1);
 	u32 nr = 1;
 	bool ok = true;
 

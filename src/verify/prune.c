@@ -282,7 +282,8 @@ static bool maybe_looping(const struct vfy_state *old, const struct vfy_state *c
 	b = cur->frame[cur->curframe];
 	for (u32 i = 0; i < 10; i++)
 		if (a->regs[i].type != b->regs[i].type || a->regs[i].off != b->regs[i].off ||
-		    a->regs[i].id != b->regs[i].id || a->regs[i].ref_obj_id != b->regs[i].ref_obj_id || !vfy_scalar_equal(&a->regs[i].s, &b->regs[i].s))
+		    a->regs[i].id != b->regs[i].id || a->regs[i].ref_obj_id != b->regs[i].ref_obj_id ||
+		    !vfy_scalar_equal(&a->regs[i].s, &b->regs[i].s))
 			return false;
 	return true;
 }
