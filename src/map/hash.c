@@ -18,6 +18,7 @@
 #include "map/hash.h"
 
 #define HASH_FLAGS	(BPF_F_NO_PREALLOC | BPF_F_NUMA_NODE | F_ACCESS | BPF_F_ZERO_SEED)
+#define COPY_TRIES	8
 #define WALK_RESTARTS	4096		/* beyond that the chain ends are garbage, not traffic */
 #define STUCK_NS	250000000ull
 
@@ -217,6 +218,7 @@ static void fill(struct map *m, u32 link, const struct change *c)
 	struct hash *h = hash_of(m);
 	struct elem *e = elem_at(h, link);
 
+	FENCE(__ATOMIC_RELEASE);		/* one_left() is seen before what is written now */
 	WRITE_ONCE(e->hash, c->hash);
 	if (h->ref_off)
 		WRITE_ONCE(*ref_of(h, e), 0);
@@ -430,22 +432,44 @@ static int take(struct map *m, const void *key, void *value, u64 flags)
 }
 
 /* Copies without the lock; if the element came to be another key's meanwhile, again. */
+static int copy_locked(struct map *m, const void *key, u32 hash, void *value)
+{
+	struct hash *h = hash_of(m);
+	u32 link, bucket = hash & h->mask;
+	int err = hash_lock(m, bucket);
+
+	if (err)
+		return err;
+	if (find_locked(h, key, hash, &link))
+		copy_value(m, elem_at(h, link), value);
+	else
+		err = -ENOENT;
+	hash_unlock(m, bucket);
+	return err;
+}
+
+/* The value of KEY as it was at one moment: without the lock if no element leaves the chain meanwhile (one that left may be
+ * written as another key's), else with it. */
 static int copy_out(struct map *m, const void *key, void *value, u64 flags)
 {
 	struct hash *h = hash_of(m);
-	u32 hash;
+	u32 hash = hash_key(h->seed, key, h->key_size), left;
+	const struct bucket *b = &h->buckets[hash & h->mask];
 
-	for (u32 i = 0; i < WALK_RESTARTS; i++) {
-		struct elem *e = find(h, key, &hash);
+	for (u32 i = 0; i < COPY_TRIES; i++) {
+		struct elem *e;
 
+		left = LOAD_ACQUIRE(b->left);		/* pairs with one_left() */
+		e = find(h, key, &hash);
 		if (!e)
 			return -ENOENT;
 		copy_value(m, e, value);
 		FENCE(__ATOMIC_ACQUIRE);
-		if (READ_ONCE(e->hash) == hash && racy_equal(e->key, key, h->key_size))
+		if (READ_ONCE(b->left) == left && READ_ONCE(e->hash) == hash &&
+		    racy_equal(e->key, key, h->key_size))
 			return 0;
 	}
-	return -EBUSY;
+	return copy_locked(m, key, hash, value);
 }
 
 /* ---- going through ---- */

@@ -13,7 +13,7 @@
 struct bucket {				/* shared */
 	struct lock lock;
 	u32 head;			/* written under lock, read by anybody */
-	u32 pad;
+	u32 left;			/* written under lock: how many elements left the chain, before they are free */
 };
 
 /* Shared. `next` stays as it was when an element is freed, so that walkers who stand on it go on. */

@@ -179,10 +179,20 @@ u32 hash_begin_replace(struct hash *h, struct mag *g, u32 bucket, u32 old)
 	return link;
 }
 
+/* Between unlinking an element and giving it away: who reads it finds out that it may be another one by now.
+ * Pairs with the acquires in copy_out() of hash.c. */
+static void one_left(struct hash *h, u32 bucket)
+{
+	struct bucket *b = &h->buckets[bucket & h->mask];
+
+	STORE_RELEASE(b->left, READ_ONCE(b->left) + 1);
+}
+
 void hash_end_replace(struct hash *h, struct mag *g, u32 *at, u32 link, u32 old)
 {
 	STORE_RELEASE(elem_at(h, link)->next, READ_ONCE(elem_at(h, old)->next));
 	STORE_RELEASE(*at, link);
+	one_left(h, READ_ONCE(g->bucket));
 	STORE_RELEASE(g->spare, old);
 	end(g);
 }
@@ -191,6 +201,7 @@ void hash_delete(struct hash *h, struct mag *g, u32 bucket, u32 *at, u32 old)
 {
 	begin(g, MAG_DELETE, bucket, 0, old);
 	STORE_RELEASE(*at, READ_ONCE(elem_at(h, old)->next));
+	one_left(h, bucket);
 	push(h, g, old);
 	end(g);
 }
@@ -223,6 +234,7 @@ static void settle(struct hash *h, struct mag *g, u32 bucket)
 {
 	u32 e = READ_ONCE(g->elem), old = READ_ONCE(g->old);
 
+	one_left(h, bucket);			/* perhaps; once more hurts nobody */
 	switch (READ_ONCE(g->op)) {
 	case MAG_INSERT:
 		/* taken, but not linked: give it back */

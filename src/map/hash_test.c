@@ -157,8 +157,8 @@ TEST(hammer_shared_counters)
 	drop_map(m, fd);
 }
 
-/* Values are written whole: a reader never sees half of one, as old or new elements are linked, not overwritten. Only an
- * element reused twice while it is being read could show one; then its key is read again. */
+/* Values are written whole: a reader never sees half of one, as old or new elements are linked, not overwritten. An element
+ * that leaves its chain while it is being read may be written as another key's; the bucket's count tells. */
 static void *swap_values(void *arg)
 {
 	struct worker *w = arg;
