@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <mntent.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,6 +144,34 @@ SKEP_API FILE *fn(const char *path, const char *mode)				\
 }
 FOPEN(fopen)
 FOPEN(fopen64)
+
+/* The mount table has a bpffs on /sys/fs/bpf, whether the host mounted one or not: bpftool -f looks for pins below it. */
+SKEP_API FILE *setmntent(const char *path, const char *mode)
+{
+	static const char ours[] = "bpf /sys/fs/bpf bpf rw 0 0\n";
+	FILE *table = REAL(setmntent)(path, mode), *all;
+	char buf[1024];
+	struct mntent e;
+	size_t n;
+
+	if (!table || (strcmp(path, "/proc/mounts") && strcmp(path, "/proc/self/mounts")))
+		return table;
+	while (getmntent_r(table, &e, buf, sizeof(buf)))
+		if (!strcmp(e.mnt_dir, "/sys/fs/bpf") && !strcmp(e.mnt_type, "bpf")) {
+			rewind(table);
+			return table;
+		}
+	rewind(table);
+	all = tmpfile();
+	if (!all)
+		return table;
+	while ((n = fread(buf, 1, sizeof(buf), table)))
+		fwrite(buf, 1, n, all);
+	fwrite(ours, 1, sizeof(ours) - 1, all);
+	endmntent(table);
+	rewind(all);
+	return all;
+}
 
 /* ---- everything else that begins with a path, or an fd and a path ---- */
 
