@@ -208,7 +208,23 @@ static int remember(struct map *m, u32 index, u64 word, void *p, void **before)
 	return 0;
 }
 
-static struct prog *resolve_prog(struct map *m, u32 index)
+/* What slot INDEX holds, as an object of this process; RESOLVE makes one that was not met before. */
+static inline __attribute__((always_inline)) void *slot_object(struct map *m, u32 index,
+							       void *(*resolve)(struct map *m, u32 index))
+{
+	void *p;
+	u64 word;
+
+	if (index >= m->attr.max_entries)
+		return NULL;
+	word = LOAD_ACQUIRE(fdmap_of(m)->shm->slot[index].word);
+	if (!word)
+		return NULL;
+	p = cached(m, index, word);
+	return likely(p) ? p : resolve(m, index);
+}
+
+static void *resolve_prog(struct map *m, u32 index)
 {
 	u64 gen, word = read_slot(m, index, &gen);
 	void *before = NULL;
@@ -224,16 +240,7 @@ static struct prog *resolve_prog(struct map *m, u32 index)
 
 struct prog *map_prog_slot(struct map *m, u32 index)
 {
-	struct prog *p;
-	u64 word;
-
-	if (index >= m->attr.max_entries)
-		return NULL;
-	word = LOAD_ACQUIRE(fdmap_of(m)->shm->slot[index].word);
-	if (!word)
-		return NULL;
-	p = cached(m, index, word);
-	return likely(p) ? p : resolve_prog(m, index);
+	return slot_object(m, index, resolve_prog);
 }
 
 static void retire(struct fdmap *f, struct map *m)
@@ -248,7 +255,7 @@ static void retire(struct fdmap *f, struct map *m)
 		;
 }
 
-static struct map *resolve_map(struct map *m, u32 index)
+static void *resolve_map(struct map *m, u32 index)
 {
 	u64 gen, word = read_slot(m, index, &gen);
 	struct map *inner;
@@ -265,20 +272,10 @@ static struct map *resolve_map(struct map *m, u32 index)
 
 struct map *map_inner(struct map *outer, const void *key)
 {
-	u32 index = load_key32(key);
-	struct map *inner;
-	u64 word;
-
-	if (index >= outer->attr.max_entries)
-		return NULL;
-	word = LOAD_ACQUIRE(fdmap_of(outer)->shm->slot[index].word);
-	if (!word)
-		return NULL;
-	inner = cached(outer, index, word);
-	return likely(inner) ? inner : resolve_map(outer, index);
+	return slot_object(outer, load_key32(key), resolve_map);
 }
 
-static struct perf_event *resolve_event(struct map *m, u32 index)
+static void *resolve_event(struct map *m, u32 index)
 {
 	u64 gen, word = read_slot(m, index, &gen);
 	struct perf_event *e;
@@ -295,16 +292,7 @@ static struct perf_event *resolve_event(struct map *m, u32 index)
 
 struct perf_event *map_perf_slot(struct map *m, u32 index)
 {
-	struct perf_event *e;
-	u64 word;
-
-	if (index >= m->attr.max_entries)
-		return NULL;
-	word = LOAD_ACQUIRE(fdmap_of(m)->shm->slot[index].word);
-	if (!word)
-		return NULL;
-	e = cached(m, index, word);
-	return likely(e) ? e : resolve_event(m, index);
+	return slot_object(m, index, resolve_event);
 }
 
 static void *lookup_inner(struct map *m, const void *key, u32 cpu)
