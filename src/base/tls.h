@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tls.h - what base..prog keep per thread. In libraries and the tool it is thread-local storage. The agent has none (it
+ * must load into any libc): there it hangs on the stack that its code runs on, found by masking the stack pointer. */
+#ifndef SKEP_BASE_TLS_H
+#define SKEP_BASE_TLS_H
+
+#include "base/def.h"
+
+struct run;
+
+struct tls {
+	/* domain.h: this thread's identity, valid while base equals *domain.base */
+	u64 domain_base, domain_word;
+	u32 domain_token, domain_index;
+	struct run *run;		/* prog.h: innermost run of this thread */
+	u8 fault_scope;			/* fault.h */
+	u8 chaining;			/* fault.c: in somebody else's handler */
+	u32 prandom[4];			/* bpf_get_prandom_u32() */
+	int err;			/* errno, in the agent */
+	void *rseq;			/* struct rseq of the thread, NULL: none (agent only) */
+};
+
+#ifdef SKEP_AGENT
+#define TLS_STACK	(64ul << 10)
+static inline struct tls *tls(void)
+{
+	u64 sp;
+
+	__asm__("mov %%rsp, %0" : "=r"(sp));
+	return *(struct tls **)ALIGN_DOWN(sp, TLS_STACK);
+}
+#else
+extern __thread struct tls tls_storage __attribute__((tls_model("initial-exec"), visibility("hidden")));
+static inline struct tls *tls(void)
+{
+	return &tls_storage;
+}
+#endif
+
+#endif
