@@ -3,8 +3,8 @@
  *
  * An attacher bumps `epoch` (futex) after it published, changed or closed a link, and may wait until every live agent
  * that matters has acknowledged it. Agents have a row each, by process slot (domain.h): who they are, what they have
- * acknowledged, what they could not do. Notices are short messages to whoever runs `skep run`: children that are not traced.
- * Nothing read here is believed: rows count only while their slot's owner lives. */
+ * acknowledged. Notices are short messages to whoever runs `skep run`: children that are not traced.
+ * Nothing read here is believed: rows count only while their slot's owner lives. All calls need agents_open() first. */
 #ifndef SKEP_BASE_AGENTS_H
 #define SKEP_BASE_AGENTS_H
 
@@ -23,29 +23,38 @@ enum agents_notice {
 struct agents_msg {
 	u32 kind, pid;
 	u64 scope, count;
-	char path[200];
+	char path[200];		/* NUL-terminated, cut */
 };
 
-int agents_open(struct obj_dir *d);				/* idempotent, thread safe */
+int agents_open(struct obj_dir *d);				/* idempotent, thread safe; 0 or -errno */
+void agents_close(struct obj_dir *d);				/* by obj_dir_close() */
+
 /* Something about links changed. Async-signal-safe. Then wait (WAIT_MS, 0: do not) until all live agents with that
- * scope (0: all) acknowledged. Returns how many did not. */
+ * scope (0: all) acknowledged; this process's own row is not waited for. Returns how many did not. */
 u32 agents_bump(struct obj_dir *d, u64 scope, u32 wait_ms);
 u32 agents_epoch(struct obj_dir *d);
-void agents_wait(struct obj_dir *d, u32 seen, u32 timeout_ms);	/* until epoch != seen (futex) */
+/* The epoch itself, a futex in shared memory (no FUTEX_PRIVATE_FLAG), for who waits for several things. */
+u32 *agents_epoch_word(struct obj_dir *d);
+void agents_wait(struct obj_dir *d, u32 seen, u32 timeout_ms);	/* until epoch != seen, a signal, or the time */
 
 /* An agent's own row. The helper calls these. */
-int agents_join(struct obj_dir *d, u64 scope, s32 pid);		/* after the slot was taken */
+int agents_join(struct obj_dir *d, u64 scope, s32 pid);		/* takes the slot if need be; -EAGAIN: none to be had */
 void agents_ack(struct obj_dir *d, u32 epoch);
-/* What outlives an exec: the next image's agent takes it by its pid. NR: the call under way, 0: it failed. */
-void agents_set_exec(struct obj_dir *d, s32 nr);
-/* NR and old helper's pid of the previous image of this process; -ENOENT: it had no agent. */
-int agents_take_exec(struct obj_dir *d, s32 pid, s32 *nr, s32 *old_helper);
 
+/* What outlives an exec. Before the call: process PID (which may be a vfork child and have no row) is about to execute; NR is
+ * the number of the call under way, HELPER its helper's pid; NR 0: the call failed, forget it. Async-signal-safe. */
+void agents_set_exec(struct obj_dir *d, s32 pid, s32 nr, s32 helper);
+/* By the next image: take what its previous image left; -ENOENT: that had no agent. The helper's pid is a hint: check it. */
+int agents_take_exec(struct obj_dir *d, s32 pid, s32 *nr, s32 *helper);
+
+/* Async-signal-safe; never waits. */
 void agents_notify(struct obj_dir *d, const struct agents_msg *m);
-/* Messages of SCOPE since *POS, which moves on; -EAGAIN: none. *lost counts what was overwritten. */
+/* Where notices stand now: a *POS to begin with. */
+u64 agents_notice_pos(struct obj_dir *d);
+/* Messages of SCOPE (0: all) since *POS, which moves on; 0 or -EAGAIN: none. *lost grows by what was overwritten. */
 int agents_next_notice(struct obj_dir *d, u64 scope, u64 *pos, struct agents_msg *m, u64 *lost);
 
-/* For `skep run`, doctor: each live agent. */
+/* For `skep run`, doctor: each live agent, until FN returns nonzero; returns that. */
 int agents_each(struct obj_dir *d, int (*fn)(void *arg, s32 pid, u64 scope, u32 epoch), void *arg);
 
 #endif

@@ -8,6 +8,7 @@
  *	ref/KID/NAME		what object ID of kind letter K refers to: hard links
  *	bpffs/...		pins: hard links
  *	trace			lines of bpf_printk() (trace.h)
+ *	agents			where attachers and agents meet (agents.h)
  *	dead/...		renamed here by a collector, finished by this or the next one
  *
  * File layout: [client area, offset 0, page aligned][private area][trailer page: struct obj_hdr].
@@ -27,6 +28,7 @@
 
 #include "base/def.h"
 
+struct agents;
 struct domain;
 struct trace;
 
@@ -78,6 +80,7 @@ struct obj_dir {
 	u32 lock;		/* of the fds above, when they are opened again */
 	u32 gc_pos[OBJ_KINDS];	/* where obj_create() looks for garbage next; atomic */
 	struct trace *trace;	/* the trace buffer, once somebody wants it (trace.h); set once, CAS */
+	struct agents *agents;	/* the board (agents.h), likewise */
 	char path[256];		/* as given, for messages and readlink-based clients */
 };
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/agents.h"
 #include "base/domain.h"
 #include "base/obj_int.h"
 #include "base/trace.h"
@@ -253,6 +254,7 @@ void obj_dir_close(struct obj_dir *d)
 	if (!d)
 		return;
 	trace_close(d);
+	agents_close(d);
 	domain_close(d->dom);
 	for (u32 i = 0; i < SUBS; i++)
 		if (*sub_fd(d, i) >= 0)
