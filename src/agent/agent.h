@@ -40,7 +40,8 @@ struct agent_thread {
 	u32 nr_recs;
 	struct agent_rec rec[AGENT_RECS];
 	/* the rest */
-	struct tls tls[AGENT_LEVELS];	/* the bottom of each stack points to its own */
+	struct tls tls;			/* the bottom of each level's stack points to it: levels share it, as signal
+					 * handlers share their thread's TLS (owner words must be the same) */
 	s32 pid, tid;			/* 0: ask (fork, vfork and clone children; dropped by follow.c) */
 	u32 uid, gid;			/* in_creds: as last seen */
 	bool creds_known, comm_known;

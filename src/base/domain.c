@@ -33,8 +33,6 @@ static u32 last_token;			/* of this process or its ancestors; under proc_page->b
 static u32 thread_tid[MAX_THREADS];	/* [index]: tid, 0: free; atomic */
 static u32 thread_hint;
 
-__thread struct domain_tls domain_tls;
-
 static u32 self_tid(void)
 {
 	return gettid();
@@ -122,12 +120,12 @@ static int proc_setup(void)
 			last_token = 1;
 		STORE_RELEASE(proc_page->token, last_token);
 	}
-	if (domain_tls.token != proc_page->token) {
-		int err = thread_index(&domain_tls.index);
+	if (tls()->domain_token != proc_page->token) {
+		int err = thread_index(&tls()->domain_index);
 
 		if (err)
 			return err;
-		domain_tls.token = proc_page->token;
+		tls()->domain_token = proc_page->token;
 	}
 	return 0;
 }
@@ -207,12 +205,12 @@ u64 domain_self_slow(struct domain *dom)
 	if (err)
 		return 0;
 	/* base last: a signal handler between the two stores takes the slow path and stores the same */
-	WRITE_ONCE(domain_tls.base, 0);
+	WRITE_ONCE(tls()->domain_base, 0);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	domain_tls.word = base | domain_tls.index << 16;
+	tls()->domain_word = base | tls()->domain_index << 16;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	WRITE_ONCE(domain_tls.base, base);
-	return base | domain_tls.index << 16;
+	WRITE_ONCE(tls()->domain_base, base);
+	return base | tls()->domain_index << 16;
 }
 
 /* A description that holds no lock, to probe with; the kept one, or another if the client closed it. */

@@ -19,6 +19,7 @@
 #define SKEP_BASE_DOMAIN_H
 
 #include "base/def.h"
+#include "base/tls.h"
 
 #define DOMAIN_MAX_CPUS		1024
 #define LEASE_WAIT_NS		250000000ull
@@ -38,15 +39,6 @@ struct domain {
 	u32 rseq;			/* this process may take `fast` */
 };
 
-/* This thread's identity, valid while base equals *domain.base. */
-struct domain_tls {
-	u64 base;
-	u64 word;
-	u32 token;			/* of the process (changes at fork) */
-	u32 index;
-};
-extern __thread struct domain_tls domain_tls __attribute__((tls_model("initial-exec"), visibility("hidden")));
-
 int domain_open(int dirfd, struct domain **out);
 void domain_close(struct domain *d);
 u32 domain_next_id(struct domain *d);			/* 1.. INT_MAX, then round again */
@@ -63,8 +55,8 @@ static inline u64 domain_self(struct domain *d)
 {
 	u64 base = READ_ONCE(*d->base);
 
-	if (likely(base && domain_tls.base == base))
-		return domain_tls.word;
+	if (likely(base && tls()->domain_base == base))
+		return tls()->domain_word;
 	return domain_self_slow(d);
 }
 /* Does the owner still run? Its process for other processes' words, its thread for own ones. Slow (system
@@ -80,15 +72,32 @@ bool domain_alive(struct domain *d, u64 owner);
 #endif
 
 #ifdef LEASE_HAVE_RSEQ
+#ifdef SKEP_AGENT
+/* The thread's struct rseq: libc's or the agent's own; NULL: none is registered (then leases are taken slowly). */
+static inline char *lease_rseq(void)
+{
+	return tls()->rseq;
+}
+#else
 extern const ptrdiff_t __rseq_offset __attribute__((weak));
+static inline char *lease_rseq(void)
+{
+	return (char *)__builtin_thread_pointer() + __rseq_offset;
+}
+#endif
+
 /* Restartable: if the word of the CPU we run on is 0, store SELF there. Returns the CPU, or -1 (taken,
  * interrupted, or a CPU beyond the table). The pointer to the section is cleared behind it, so that the code
  * may be unmapped later. */
 static inline __attribute__((always_inline)) int lease_try_fast(struct domain *d, u64 self)
 {
-	char *rs = (char *)__builtin_thread_pointer() + __rseq_offset;
+	char *rs = lease_rseq();
 	u64 cpu;
 
+#ifdef SKEP_AGENT
+	if (unlikely(!rs))
+		return -1;
+#endif
 	__asm__ volatile goto(
 		".pushsection __rseq_cs, \"aw\"\n\t"
 		".balign 32\n"

@@ -17,8 +17,6 @@
 #include "base/fault.h"
 #include "base/rawsys.h"
 
-__thread u8 fault_scope;
-
 /* ---- the copy routine: every instruction in it that touches memory may fault; no stack is used ---- */
 
 long fault_copy_raw(void *dst, const void *src, size_t n) __attribute__((visibility("hidden")));
@@ -191,7 +189,6 @@ static bool mend(u8 *addr)
 
 static struct sigaction before[2];		/* SIGSEGV, SIGBUS: who was there before us */
 static u32 init_lock;
-static __thread u8 chaining __attribute__((tls_model("initial-exec")));
 
 static struct sigaction *before_of(int sig)
 {
@@ -213,7 +210,7 @@ static void chain(int sig, siginfo_t *si, void *uc)
 	struct sigaction *b = before_of(sig);
 	sigset_t mask = b->sa_mask, old;
 
-	if (chaining || (!(b->sa_flags & SA_SIGINFO) && b->sa_handler == SIG_DFL)) {
+	if (tls()->chaining || (!(b->sa_flags & SA_SIGINFO) && b->sa_handler == SIG_DFL)) {
 		die_by(sig, si);
 		return;
 	}
@@ -225,12 +222,12 @@ static void chain(int sig, siginfo_t *si, void *uc)
 	if (!(b->sa_flags & SA_NODEFER))
 		sigaddset(&mask, sig);
 	pthread_sigmask(SIG_BLOCK, &mask, &old);
-	chaining = 1;
+	tls()->chaining = 1;
 	if (b->sa_flags & SA_SIGINFO)
 		b->sa_sigaction(sig, si, uc);
 	else
 		b->sa_handler(sig);
-	chaining = 0;
+	tls()->chaining = 0;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
@@ -321,15 +318,15 @@ static u8 ask(bool scoped)
 /* Would a fault of this thread reach our handler? */
 static bool direct(void)
 {
-	u8 how = fault_scope;
+	u8 how = tls()->fault_scope;
 
 	if (likely(how == FAULT_DIRECT))
 		return true;
 	if (how == FAULT_KERNEL)
 		return false;
 	how = ask(how == FAULT_UNKNOWN);
-	if (fault_scope == FAULT_UNKNOWN)
-		fault_scope = how;
+	if (tls()->fault_scope == FAULT_UNKNOWN)
+		tls()->fault_scope = how;
 	return how == FAULT_DIRECT;
 }
 

@@ -16,22 +16,22 @@
 #define SKEP_BASE_FAULT_H
 
 #include "base/def.h"
+#include "base/tls.h"
 
 enum fault_how { FAULT_UNSCOPED, FAULT_UNKNOWN, FAULT_DIRECT, FAULT_KERNEL };
-extern __thread u8 fault_scope __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 /* Scopes nest (a run in a signal handler has its own). Give fault_exit() what fault_enter() returned. */
 static inline u8 fault_enter(void)
 {
-	u8 old = fault_scope;
+	u8 old = tls()->fault_scope;
 
-	fault_scope = FAULT_UNKNOWN;
+	tls()->fault_scope = FAULT_UNKNOWN;
 	return old;
 }
 
 static inline void fault_exit(u8 old)
 {
-	fault_scope = old;
+	tls()->fault_scope = old;
 }
 
 int fault_init(void);		/* idempotent, thread safe; again: puts back a handler that was replaced */

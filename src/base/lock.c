@@ -129,12 +129,11 @@ void lease_process_start(struct domain_full *d)
 void lease_init(struct domain_full *d)
 {
 #ifdef LEASE_HAVE_RSEQ
-	s32 *cpu_id;
-
-	if (!&__rseq_offset)
+#ifndef SKEP_AGENT	/* there it is known thread by thread */
+	if (!&__rseq_offset || READ_ONCE(*(s32 *)(lease_rseq() + 4)) < 0)
 		return;
-	cpu_id = (s32 *)((char *)__builtin_thread_pointer() + __rseq_offset + 4);
-	if (READ_ONCE(*cpu_id) < 0 || membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED))
+#endif
+	if (membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED))
 		return;
 	/* pairs with the CAS and load in lease_try_slow(): one of the two sees the other */
 	__atomic_store_n(&d->ctl->rseq_seen, 1, __ATOMIC_SEQ_CST);
@@ -209,7 +208,7 @@ static int find_held(struct domain *d, u64 self, bool any)
 static bool fast_here(const struct domain *d)
 {
 #ifdef LEASE_HAVE_RSEQ
-	return d->rseq && READ_ONCE(*(u32 *)((char *)__builtin_thread_pointer() + __rseq_offset + 4)) < d->ncpus;
+	return d->rseq && lease_rseq() && READ_ONCE(*(u32 *)(lease_rseq() + 4)) < d->ncpus;
 #else
 	return false;
 #endif

@@ -8,6 +8,7 @@
 
 struct run;
 
+/* One per thread, shared by all its nesting levels: code in a signal handler finds what it interrupted. */
 struct tls {
 	/* domain.h: this thread's identity, valid while base equals *domain.base */
 	u64 domain_base, domain_word;
@@ -21,7 +22,8 @@ struct tls {
 };
 
 #ifdef SKEP_AGENT
-#define TLS_STACK	(64ul << 10)
+#define TLS_STACK	(64ul << 10)	/* AGENT_STACK */
+/* Not volatile: one function runs on one stack. */
 static inline struct tls *tls(void)
 {
 	u64 sp;

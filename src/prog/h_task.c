@@ -53,11 +53,11 @@ HELPER_FN(get_numa_node_id)
 /* xoshiro128++ per thread, seeded once from the host kernel. */
 HELPER_FN(get_prandom_u32)
 {
-	static __thread u32 s[4] __attribute__((tls_model("initial-exec")));
+	u32 *s = tls()->prandom;
 	u32 sum, t;
 
 	if (!(s[0] | s[1] | s[2] | s[3]) &&
-	    getrandom(s, sizeof(s), GRND_NONBLOCK) != (ssize_t)sizeof(s))
+	    getrandom(s, sizeof(tls()->prandom), GRND_NONBLOCK) != (ssize_t)sizeof(tls()->prandom))
 		s[0] = (u32)clock_ns(CLOCK_MONOTONIC) | 1;
 	sum = s[0] + s[3];
 	sum = (sum << 7 | sum >> 25) + s[0];

@@ -7,6 +7,7 @@
 #include "base/def.h"
 #include "base/domain.h"
 #include "base/obj.h"
+#include "base/tls.h"
 #include "map/map.h"
 #include "vm/vm.h"
 
@@ -41,10 +42,9 @@ struct run {
 #define RUN_MAX_DEPTH 4
 
 /* Innermost run of this thread; NULL outside of runs. */
-extern __thread struct run *run_current __attribute__((tls_model("initial-exec")));
 static inline struct run *run_self(void)
 {
-	return run_current;
+	return tls()->run;
 }
 
 int prog_open_fd(struct obj_dir *d, int fd, struct prog **out);	/* cached by (dev, ino) */

@@ -12,7 +12,6 @@
 #include "base/fault.h"
 #include "prog/prog.h"
 
-__thread struct run *run_current __attribute__((tls_model("initial-exec")));
 bool prog_force_interp;
 
 static int miss(struct prog *p, u64 *counter, int err)
@@ -23,7 +22,7 @@ static int miss(struct prog *p, u64 *counter, int err)
 
 int prog_enter(struct prog *p, struct run *r)
 {
-	struct run *prev = run_current;
+	struct run *prev = tls()->run;
 	int slot;
 
 	for (const struct run *q = prev; q; q = q->prev)
@@ -48,7 +47,7 @@ int prog_enter(struct prog *p, struct run *r)
 	}
 	r->fault = fault_enter();
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	run_current = r;
+	tls()->run = r;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	return 0;
 }
@@ -60,7 +59,7 @@ void prog_exit(struct run *r, u64 runs, u64 ns)
 	if (r->leased)
 		lease_drop(r->dir->dom, r->cpu, r->lease_nested);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	run_current = r->prev;
+	tls()->run = r->prev;
 	fault_exit(r->fault);
 	if (runs) {
 		__atomic_fetch_add(&st->run_cnt, runs, __ATOMIC_RELAXED);
