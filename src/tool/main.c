@@ -41,6 +41,25 @@ static const char feature_help[] =
 	"  SECTION                  commands, programs, maps, attach_types, helpers, kfuncs, contexts, instructions\n"
 	"  list_builtins GROUP      names only, as bpftool: prog_types, map_types, attach_types, helpers\n";
 
+#define DUMP_HELP \
+	"  -d, -dd, -ddd            listing; C; decimal numbers, as tcpdump prints them\n" \
+	"  --asm                    assembler text with labels\n" \
+	"  --comma                  one line, as iptables and tc take it\n" \
+	"  --raw                    struct sock_filter as in memory\n"
+
+static const char asm_help[] =
+	"  FILE                     assembler text, or what -d, -dd, -ddd, --comma, --raw print; -: stdin\n"
+	"  -D NAME=VALUE            define a name\n"
+	"  --seccomp                check by the rules of seccomp filters\n"
+	"  --no-check               print what the kernel would refuse, too\n"
+	DUMP_HELP "                           (default: -ddd)\n\n"
+	"  skep asm -D N=80 -d port.asm\n";
+
+static const char disasm_help[] =
+	"  FILE                     as of 'skep asm'\n"
+	DUMP_HELP "                           (default: --asm)\n\n"
+	"  tcpdump -ddd 'tcp port 80' | skep disasm -\n";
+
 static const char trace_pipe_help[] =
 	"  -n, --no-follow          print what is there and end\n";
 
@@ -51,6 +70,8 @@ static const struct cmd commands[] = {
 	{ "map",     cmd_map,      "show | dump | lookup | update | delete | pin | create ...", "maps" },
 	{ "btf",     cmd_btf,      BTF_ARGS,                         "type information" },
 	{ "feature", cmd_feature,  "[probe] [SECTION...]",           "what is supported, row by row", feature_help },
+	{ "asm",     cmd_asm,      "FILE [-D NAME=VALUE] [OPTIONS]", "assemble a classic BPF program", asm_help },
+	{ "disasm",  cmd_disasm,   "FILE [OPTIONS]",                 "show a classic BPF program", disasm_help },
 	{ "doctor",  cmd_doctor,   "",                               "what this machine allows", "" },
 	{ "gc",      cmd_gc,       "",                               "remove what nobody uses any more", "" },
 	{ "trace-pipe", cmd_trace_pipe, "[-n]",                      "what programs print by bpf_printk()", trace_pipe_help },
