@@ -63,8 +63,7 @@ u32 table_rows(const struct table *t)
 	return t->cols ? (u32)(t->n / t->cols) : 0;
 }
 
-/* Columns on the screen: code points, good enough for what names hold. */
-static int width(const char *s)
+int text_width(const char *s)
 {
 	int n = 0;
 
@@ -81,7 +80,7 @@ static void print_row(const struct table *t, FILE *f, const char *indent, char *
 		cols--;
 	fputs(indent, f);
 	for (u32 c = 0; c < cols; c++) {
-		int pad = w[c] - width(row[c]);
+		int pad = w[c] - text_width(row[c]);
 
 		if (t->right[c])
 			fprintf(f, "%*s%s", pad, "", row[c]);
@@ -99,9 +98,9 @@ void table_print(struct table *t, FILE *f, const char *indent)
 	int w[MAX_COLS] = {};
 
 	for (u32 c = 0; c < t->cols; c++) {
-		w[c] = width(t->header[c]);
+		w[c] = text_width(t->header[c]);
 		for (u32 r = 0; r < rows; r++)
-			w[c] = MAX(w[c], width(t->cells[(size_t)r * t->cols + c]));
+			w[c] = MAX(w[c], text_width(t->cells[(size_t)r * t->cols + c]));
 	}
 	print_row(t, f, indent, t->header, w);
 	for (u32 r = 0; r < rows; r++)

@@ -9,6 +9,7 @@
 
 struct table;
 
+int text_width(const char *s);	/* columns on the screen: code points, good enough for what names hold */
 struct table *table_new(void);
 void table_col(struct table *t, const char *header, bool right);	/* before the first cell; copies */
 void table_cell(struct table *t, const char *fmt, ...) __printf(2, 3);	/* rows fill from left to right */

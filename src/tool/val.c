@@ -131,6 +131,7 @@ static void add_leaf(const struct shape *s, u32 id, const char *name, u32 off, u
 	l->off = off;
 	l->bits = bits;
 	l->sum = (s->form == F_INT || s->form == F_UINT) && !bits;
+	l->text = s->form == F_STR;
 	l->number = s->form == F_INT || s->form == F_UINT || s->form == F_BE || s->form == F_FLOAT;
 }
 
@@ -244,18 +245,48 @@ static void put_addr(struct sbuf *out, const u8 *p, bool v6)
 	sbuf_puts(out, inet_ntop(v6 ? AF_INET6 : AF_INET, p, b, sizeof(b)));
 }
 
-static void put_str(struct sbuf *out, const u8 *p, u32 n)
+/* Control characters that texts hold; what else is not printable makes a text bytes. */
+static const char escaped[] = "\n\t\r\033", escapes[] = "ntre";
+
+static u32 text_len(const u8 *p, u32 n)
 {
-	u32 len = (u32)strnlen((const char *)p, n);
+	return (u32)strnlen((const char *)p, n);
+}
+
+static bool is_text(const u8 *p, u32 n)
+{
+	u32 len = text_len(p, n);
 
 	for (u32 i = 0; i < len; i++)
-		if (!isprint(p[i]) && p[i] < 0x80) {
-			sbuf_puts(out, "0x");
-			for (u32 k = 0; k < n; k++)
-				sbuf_printf(out, "%02x", p[k]);
-			return;
-		}
-	sbuf_printf(out, "%.*s", (int)len, (const char *)p);
+		if (!isprint(p[i]) && p[i] < 0x80 && !strchr(escaped, p[i]))
+			return false;
+	return true;
+}
+
+static void put_bytes(struct sbuf *out, const u8 *p, u32 n)
+{
+	sbuf_puts(out, "0x");
+	for (u32 k = 0; k < n; k++)
+		sbuf_printf(out, "%02x", p[k]);
+}
+
+static void put_str(struct sbuf *out, const u8 *p, u32 n)
+{
+	u32 len = text_len(p, n), from = 0;
+
+	if (!is_text(p, n)) {
+		put_bytes(out, p, n);
+		return;
+	}
+	for (u32 i = 0; i < len; i++) {
+		const char *e = strchr(escaped, p[i]);
+
+		if (!e)
+			continue;
+		sbuf_printf(out, "%.*s\\%c", (int)(i - from), (const char *)p + from, escapes[e - escaped]);
+		from = i + 1;
+	}
+	sbuf_printf(out, "%.*s", (int)(len - from), (const char *)p + from);
 }
 
 static void put_hex(struct sbuf *out, const u8 *p, u32 n)
@@ -398,18 +429,24 @@ void val_add(const struct btf *btf, const struct val_leaf *l, u32 n, void *to, c
 static void json_val(struct json *j, const char *key, const struct btf *btf, u32 id, const u8 *data, u32 off,
 		     u32 bits, u32 depth, bool nice);
 
-static void json_members(struct json *j, const char *key, const struct btf *btf, const struct shape *s,
-			 const u8 *data, u32 off, u32 depth, bool nice)
+static void json_members(struct json *j, const struct btf *btf, const struct shape *s, const u8 *data, u32 off,
+			 u32 depth, bool nice)
 {
 	const struct btf_type *t = btf__type_by_id(btf, s->type);
 
-	json_obj(j, key);
 	for (u32 i = 0; i < btf_vlen(t); i++) {
 		const char *name = btf__name_by_offset(btf, btf_members(t)[i].name_off);
 
 		json_val(j, name && *name ? name : "(anon)", btf, btf_members(t)[i].type, data,
 			 off + btf_member_bit_offset(t, i), btf_member_bitfield_size(t, i), depth + 1, nice);
 	}
+}
+
+static void json_struct(struct json *j, const char *key, const struct btf *btf, const struct shape *s,
+			const u8 *data, u32 off, u32 depth, bool nice)
+{
+	json_obj(j, key);
+	json_members(j, btf, s, data, off, depth, nice);
 	json_end(j, '}');
 }
 
@@ -474,6 +511,19 @@ static void json_text(struct json *j, const char *key, const struct btf *btf, u3
 	sbuf_free(&b);
 }
 
+/* JSON has its own escapes. */
+static void json_chars(struct json *j, const char *key, const u8 *p, u32 n)
+{
+	struct sbuf b = {};
+
+	if (is_text(p, n))
+		sbuf_printf(&b, "%.*s", (int)text_len(p, n), (const char *)p);
+	else
+		put_bytes(&b, p, n);
+	json_str(j, key, b.len ? b.s : "");
+	sbuf_free(&b);
+}
+
 static void json_scalar(struct json *j, const char *key, const struct btf *btf, const struct shape *s, u64 v,
 			u32 bits)
 {
@@ -504,11 +554,12 @@ static void json_val(struct json *j, const char *key, const struct btf *btf, u32
 	}
 	switch (s.form) {
 	case F_STRUCT:
-	case F_UNION:	json_members(j, key, btf, &s, data, off, depth, nice); break;
+	case F_UNION:	json_struct(j, key, btf, &s, data, off, depth, nice); break;
 	case F_ARRAY:	json_array(j, key, btf, &s, data, off, depth, nice); break;
 	case F_SECTION:	json_section(j, key, btf, &s, data, depth, nice); break;
 	case F_FLOAT:	json_double(j, key, load_float(data + off / 8, s.size)); break;
-	case F_IP4: case F_IP6: case F_MAC: case F_STR: case F_HEX: case F_PTR:
+	case F_STR:	json_chars(j, key, data + off / 8, s.size); break;
+	case F_IP4: case F_IP6: case F_MAC: case F_HEX: case F_PTR:
 		json_text(j, key, btf, id, data, off, bits);
 		break;
 	case F_NONE:	json_str(j, key, NULL); break;
@@ -519,4 +570,12 @@ static void json_val(struct json *j, const char *key, const struct btf *btf, u32
 void val_json(struct json *j, const char *key, const struct btf *btf, u32 type, const void *data, bool nice)
 {
 	json_val(j, key, btf, type, data, 0, 0, 0, nice);
+}
+
+void val_members_json(struct json *j, const struct btf *btf, u32 type, const void *data)
+{
+	struct shape s = classify(btf, type);
+
+	if (s.form == F_STRUCT)
+		json_members(j, btf, &s, data, 0, 0, true);
 }

@@ -6,7 +6,7 @@
  *	struct in_addr, __be32		IPv4 address
  *	__be16, __be64			number, in host order
  *	array of 6 unsigned char	MAC address
- *	array of char			text, if printable
+ *	array of char			text, if printable; line ends and tabs as \n, \t
  *	enum, typedef of an integer
  *	  with the name of an enum	the enumerator's name
  *	bool, integers, pointers	true/false, decimal, hexadecimal */
@@ -24,6 +24,7 @@ struct val_leaf {
 	u32 bits;			/* bitfields: their size; else 0 */
 	bool number;			/* to the right */
 	bool sum;			/* an integer that adds up over CPUs */
+	bool text;			/* an array of char */
 };
 
 /* The leaves of TYPE, at most MAX; returns how many. WHOLE: the name if TYPE itself is one leaf. */
@@ -35,6 +36,8 @@ u64 val_int(const struct btf *btf, const struct val_leaf *l, const void *data, b
 s64 val_enum(const struct btf *btf, u32 type, const char *text);
 /* The whole of TYPE. NICE: forms as above; else bpftool's "formatted": nested, plain numbers. */
 void val_json(struct json *j, const char *key, const struct btf *btf, u32 type, const void *data, bool nice);
+/* The members of a struct TYPE, into the object that is open. Nice. */
+void val_members_json(struct json *j, const struct btf *btf, u32 type, const void *data);
 /* Adds every leaf of FROM that adds up into TO (per-CPU totals). */
 void val_add(const struct btf *btf, const struct val_leaf *l, u32 n, void *to, const void *from);
 

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* session.c - skep run PROG [-- CMD]: attach the programs of an object where their sections say, start the command with
+ * the agent, print events until it ends (without a command: until Ctrl-C), then say what was lost or not seen.
+ *
+ * With a command the links concern its processes only: they carry this session's number, $SKEP_SCOPE. Exit status: the
+ * command's (128 + signal); what goes wrong before it starts: 1, 2, 3 as everywhere, 126, 127 as in shells. */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <skep.h>
+
+#include "tool/attach.h"
+#include "tool/command.h"
+#include "tool/notices.h"
+#include "tool/run.h"
+
+#define MAX_LINKS	64
+#define LOOK_MS		100		/* nothing wakes us for printed lines */
+
+struct session {
+	struct job *k;
+	struct command cmd;
+	struct bpf_link *links[MAX_LINKS];
+	u32 nr_links;
+	u64 scope;
+	char agent[4096];		/* libskep-agent.so */
+	bool mute;			/* nobody reads our standard output any more */
+};
+
+/* ---- before loading ---- */
+static bool chosen(const struct job *k, const struct bpf_program *p)
+{
+	return k->o.prog ? !strcmp(k->o.prog, bpf_program__name(p)) : attaches(p);
+}
+
+static int choose(const struct job *k)
+{
+	u32 n = 0, others = 0;
+	struct bpf_program *p;
+	int rc = 0;
+
+	bpf_object__for_each_program(p, k->obj) {
+		bool on = chosen(k, p);
+
+		bpf_program__set_autoload(p, on);
+		n += on;
+		others += !on && !k->o.prog;
+		if (on && !rc)
+			rc = attach_check(k->src.path, p);
+	}
+	if (rc)
+		return rc;
+	if (!n && k->o.prog)
+		return fail(EXIT_USAGE, "%s has no program '%s'", k->src.path, k->o.prog);
+	if (!n)
+		return fail(EXIT_USAGE, "%s: no program in it attaches to processes", k->src.path);
+	if (n > MAX_LINKS)
+		return fail(EXIT_FAILED, "%s: more than %d programs to attach", k->src.path, MAX_LINKS);
+	if (others)
+		note("%s: %u program%s left out: %s section says no place in a process", k->src.path, others,
+		     others == 1 ? " is" : "s are", others == 1 ? "its" : "their");
+	return 0;
+}
+
+/* The links that this process makes carry $SKEP_SCOPE. */
+static int set_scope(struct session *s)
+{
+	char text[24];
+
+	if (!s->cmd.argv) {
+		unsetenv("SKEP_SCOPE");
+		return 0;
+	}
+	if (getrandom(&s->scope, sizeof(s->scope), 0) != sizeof(s->scope))
+		return fail_errno(-errno, "getrandom");
+	s->scope |= 1;		/* 0 is everybody */
+	snprintf(text, sizeof(text), "%016" PRIx64, s->scope);
+	return setenv("SKEP_SCOPE", text, 1) ? fail_errno(-ENOMEM, "environment") : 0;
+}
+
+/* ---- attaching ---- */
+static int attach(struct session *s)
+{
+	struct bpf_program *p;
+
+	bpf_object__for_each_program(p, s->k->obj) {
+		struct bpf_link *l;
+
+		if (!bpf_program__autoload(p))
+			continue;
+		libbpf_cause();
+		l = bpf_program__attach(p);
+		if (!l)
+			return attach_failed(s->k->src.path, p, -errno);
+		s->links[s->nr_links++] = l;
+	}
+	return 0;
+}
+
+static void detach(struct session *s)
+{
+	while (s->nr_links)
+		bpf_link__destroy(s->links[--s->nr_links]);
+}
+
+/* ---- while it runs ---- */
+static void drain(struct session *s)
+{
+	if (!s->mute && events_drain(s->k->ev))
+		s->mute = true;
+	notices_take();
+	trace_own_show();
+}
+
+static void run_loop(struct session *s)
+{
+	struct pollfd fds[EVENT_FDS + 1];
+	u32 n = events_fds(s->k->ev, fds, EVENT_FDS);
+
+	fds[n++] = (struct pollfd){ .fd = s->cmd.signals, .events = POLLIN };
+	for (;;) {
+		drain(s);
+		command_watch(&s->cmd);
+		if (s->cmd.argv ? s->cmd.ended : s->cmd.interrupted || s->mute)
+			return;
+		poll(fds, n, LOOK_MS);
+	}
+}
+
+/* ---- afterwards ---- */
+static void report_missed(const struct session *s)
+{
+	struct bpf_program *p;
+
+	bpf_object__for_each_program(p, s->k->obj) {
+		u64 n = bpf_program__fd(p) < 0 ? 0 : attach_missed(bpf_program__fd(p));
+
+		if (n)
+			warn("%s: %s run%s missed", bpf_program__name(p), commas(n), n == 1 ? " was" : "s were");
+	}
+}
+
+static void show_programs(const struct session *s)
+{
+	struct json *j = out_json();
+	struct bpf_program *p;
+
+	if (opt.json)
+		json_arr(j, "programs");
+	bpf_object__for_each_program(p, s->k->obj) {
+		if (bpf_program__fd(p) < 0)
+			continue;
+		if (!opt.json) {
+			printf("%s (%s): %s instructions, at %s\n", bpf_program__name(p),
+			       prog_type_name(bpf_program__type(p)), commas(bpf_program__insn_cnt(p)),
+			       bpf_program__section_name(p));
+			continue;
+		}
+		json_obj(j, NULL);
+		json_str(j, "prog", bpf_program__name(p));
+		json_str(j, "type", prog_type_name(bpf_program__type(p)));
+		json_str(j, "section", bpf_program__section_name(p));
+		json_u64(j, "insns", bpf_program__insn_cnt(p));
+		json_end(j, '}');
+	}
+	if (opt.json)
+		json_end(j, ']');
+}
+
+/* Without events the maps are the result. */
+static int show_maps(const struct session *s)
+{
+	struct json *j = out_json();
+	int rc;
+
+	if (opt.json) {
+		json_obj(j, NULL);
+		json_str(j, "file", s->k->src.path);
+	}
+	show_programs(s);
+	rc = run_show_maps(s->k);
+	if (opt.json && s->k->o.pin)
+		json_str(j, "pinned", s->k->o.pin);
+	if (opt.json)
+		json_end(j, '}');
+	return rc;
+}
+
+static int finish(struct session *s)
+{
+	u64 n;
+	int rc = 0;
+
+	detach(s);
+	drain(s);
+	n = events_count(s->k->ev);
+	if (!s->k->ev && !s->mute)
+		rc = show_maps(s);
+	fflush(stdout);
+	if (s->k->ev && (s->cmd.interrupted || !n))
+		note("skep: %s event%s", n ? commas(n) : "no", n == 1 ? "" : "s");
+	events_report(s->k->ev);
+	report_missed(s);
+	notices_report();
+	return rc;
+}
+
+/* ---- all of it ---- */
+static int prepare(struct session *s)
+{
+	struct job *k = s->k;
+	int rc = s->cmd.argv ? command_find(&s->cmd) : 0;
+
+	rc = rc ? rc : choose(k);
+	if (!rc && s->cmd.argv)
+		rc = agent_find(s->agent, sizeof(s->agent));
+	rc = rc ? rc : run_prepare(k);
+	rc = rc ? rc : set_scope(s);
+	return rc ? rc : load_object(k->obj, NULL, &k->src, &k->log);
+}
+
+static int start(struct session *s)
+{
+	char preload[8192], dir[4096 + 16];
+	char *env[] = { preload, dir, NULL };		/* $SKEP_SCOPE is set already */
+	const char *old = getenv("LD_PRELOAD");
+
+	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s%s%s", s->agent, old && *old ? ":" : "", old ? old : "");
+	snprintf(dir, sizeof(dir), "SKEP_DIR=%s", skep_dir__path());
+	return command_start(&s->cmd, env);
+}
+
+static int go(struct session *s)
+{
+	struct job *k = s->k;
+	int rc;
+
+	if (k->o.pin)
+		rc = load_pin(k->obj, NULL, k->o.pin);
+	else
+		rc = 0;
+	rc = rc ? rc : events_open(k->ev);
+	rc = rc ? rc : command_take_signals(&s->cmd);
+	if (rc)
+		return rc;
+	notices_start(s->scope);
+	trace_own_start();
+	rc = attach(s);
+	if (!rc && s->cmd.argv)
+		rc = start(s);
+	else if (!rc)
+		note("skep: attached %u program%s; Ctrl-C ends", s->nr_links, s->nr_links == 1 ? "" : "s");
+	if (rc) {
+		detach(s);
+		return rc;
+	}
+	setvbuf(stdout, NULL, _IOLBF, 1 << 16);
+	run_loop(s);
+	rc = finish(s);
+	return s->cmd.argv ? command_exit_code(&s->cmd) : rc;
+}
+
+int session(struct job *k)
+{
+	struct session s = { .k = k, .cmd = { .argv = k->o.cmd, .signals = -1 } };
+	int rc = prepare(&s);
+
+	rc = rc ? rc : go(&s);
+	if (s.cmd.signals >= 0)
+		close(s.cmd.signals);
+	return rc;
+}
