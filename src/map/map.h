@@ -159,6 +159,8 @@ u64 map_ring_query(struct map *m, u64 flags);
  * one byte when the kernel would wake its epoll waiters. */
 int map_ring_wake_fd(struct map *m);
 bool map_ring_readable(struct map *m);
+u64 map_ring_dropped(const struct map *m);	/* records that found no room, since the map was made */
+u64 map_ring_dropped(const struct map *m);	/* records that found no room, since the map was made */
 
 /* Maps of maps: the inner map of a slot, NULL if empty or gone. Borrowed: stays mapped as long as OUTER is. */
 struct map *map_inner(struct map *outer, const void *key);

@@ -46,7 +46,9 @@ struct ring_shm {			/* shared, private area */
 	struct lock lock;
 	u64 reserved;			/* sum of resv[].bytes with an owner; under the lock */
 	u32 waiters;			/* 0 -> 1: somebody ever waited on the FIFO */
-	u8 pad[44];
+	u8 pad[4];
+	u64 dropped;			/* records that found no room; atomic */
+	u8 pad2[32];
 	struct resv resv[RESV_MAX];
 };
 
@@ -321,7 +323,17 @@ static int account(struct map *m, u32 room)
 	return slot;
 }
 
-void *map_ring_reserve(struct map *m, u64 size, u64 flags)
+static void count_drop(struct ring *r)
+{
+	__atomic_fetch_add(&r->shm->dropped, 1, __ATOMIC_RELAXED);
+}
+
+u64 map_ring_dropped(const struct map *m)
+{
+	return READ_ONCE(ring_of(m)->shm->dropped);
+}
+
+static void *reserve(struct map *m, u64 size, u64 flags)
 {
 	struct ring *r = ring_of(m);
 	struct staged *s;
@@ -341,6 +353,15 @@ void *map_ring_reserve(struct map *m, u64 size, u64 flags)
 	s = staged_of(r, buf);
 	*s = (struct staged){ .map = m, .size = size, .slot = slot, .buf = buf };
 	return s + 1;
+}
+
+void *map_ring_reserve(struct map *m, u64 size, u64 flags)
+{
+	void *rec = reserve(m, size, flags);
+
+	if (!rec)
+		count_drop(ring_of(m));
+	return rec;
 }
 
 void map_ring_submit(void *rec, u64 flags, bool discard)
@@ -364,14 +385,12 @@ void map_ring_submit(void *rec, u64 flags, bool discard)
 	flush_pending(m);
 }
 
-long map_ring_output(struct map *m, const void *data, u64 size, u64 flags)
+static long output(struct map *m, const void *data, u64 size, u64 flags)
 {
 	struct ring *r = ring_of(m);
 	u64 pos = 0;
 	bool room;
 
-	if (flags & ~(u64)(BPF_RB_NO_WAKEUP | BPF_RB_FORCE_WAKEUP))
-		return -EINVAL;
 	if (size > MAX_RECORD || record_room(size) > r->mask + 1 || ring_lock(m))
 		return -EAGAIN;
 	room = has_room(r, record_room(size)) || reclaim(m, record_room(size));
@@ -382,6 +401,18 @@ long map_ring_output(struct map *m, const void *data, u64 size, u64 flags)
 		wake_if_due(r, pos, flags);
 	flush_pending(m);
 	return room ? 0 : -EAGAIN;
+}
+
+long map_ring_output(struct map *m, const void *data, u64 size, u64 flags)
+{
+	long ret;
+
+	if (flags & ~(u64)(BPF_RB_NO_WAKEUP | BPF_RB_FORCE_WAKEUP))
+		return -EINVAL;
+	ret = output(m, data, size, flags);
+	if (ret)
+		count_drop(ring_of(m));
+	return ret;
 }
 
 u64 map_ring_query(struct map *m, u64 flags)

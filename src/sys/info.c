@@ -455,6 +455,9 @@ static void prog_text(const struct obj *o, struct sbuf *out)
 		    "recursion_misses:\t%llu\nverified_insns:\t%u\n", (unsigned long long)o->size, v.i.id,
 		    (unsigned long long)v.i.run_time_ns, (unsigned long long)v.i.run_cnt,
 		    (unsigned long long)v.i.recursion_misses, v.i.verified_insns);
+	if (v.h.sec[IMG_STATS].size >= sizeof(struct image_stats))	/* ours: on Linux a run is never late */
+		sbuf_printf(out, "misses:\t%llu\n",
+			    (unsigned long long)READ_ONCE(((const struct image_stats *)sec(&v, IMG_STATS))->misses));
 }
 
 static void map_text(struct obj_dir *d, const struct obj *o, int fd, struct sbuf *out)
@@ -473,6 +476,8 @@ static void map_text(struct obj_dir *d, const struct obj *o, int fd, struct sbuf
 	memcpy(&owner, &racy, sizeof(owner));
 	if (m->attr.type == BPF_MAP_TYPE_PROG_ARRAY && owner.type)
 		sbuf_printf(out, "owner_prog_type:\t%u\nowner_jited:\t%u\n", owner.type, owner.jited);
+	if (m->attr.type == BPF_MAP_TYPE_RINGBUF)	/* ours: Linux does not count them */
+		sbuf_printf(out, "dropped:\t%llu\n", (unsigned long long)map_ring_dropped(m));
 	map_put(m);
 }
 

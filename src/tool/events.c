@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tool/door.h"
 #include "tool/events.h"
 
 #define MAX_SOURCES	32
@@ -16,7 +17,8 @@ struct source_map {
 	int type;			/* of the printer; -1: by the record's size among the types from globals */
 	bool perf;
 	struct perf_buffer *pb;
-	u64 lost;
+	u64 lost;			/* perf: as its records say */
+	u64 dropped;			/* ring: what its counter was at the start */
 };
 
 struct events {
@@ -38,6 +40,11 @@ static u32 named_struct(const struct btf *btf, const struct btf_type *var)
 	if (!name || !strstr(name, "unused") || !btf_is_ptr(t))
 		return 0;
 	return t->type;
+}
+
+bool events_is_marker(const struct btf *btf, const struct btf_type *var)
+{
+	return btf_is_var(var) && named_struct(btf, var);
 }
 
 static void types_of_globals(struct events *ev)
@@ -156,6 +163,7 @@ static int open_ring(struct source_map *s)
 	struct events *ev = s->ev;
 	int fd = bpf_map__fd(s->map);
 
+	s->dropped = fdinfo_u64(fd, "dropped");
 	if (ev->rb)
 		return ring_buffer__add(ev->rb, fd, on_record, s);
 	ev->rb = ring_buffer__new(fd, on_record, s, NULL);
@@ -223,10 +231,11 @@ void events_report(const struct events *ev)
 {
 	for (u32 i = 0; ev && i < ev->n; i++) {
 		const struct source_map *s = &ev->src[i];
+		u64 n = s->perf ? s->lost : fdinfo_u64(bpf_map__fd(s->map), "dropped") - s->dropped;
 
-		if (s->lost)
-			warn("%s: %s event%s lost: there was no room", bpf_map__name(s->map), commas(s->lost),
-			     s->lost == 1 ? " was" : "s were");
+		if (n)
+			warn("%s: %s event%s lost: there was no room", bpf_map__name(s->map), commas(n),
+			     n == 1 ? " was" : "s were");
 	}
 }
 

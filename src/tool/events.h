@@ -15,6 +15,8 @@
 /* ---- where they come from (events.c) ---- */
 struct events;
 
+/* Is this variable one of those `unused`, which say nothing but a type? */
+bool events_is_marker(const struct btf *btf, const struct btf_type *var);
 /* Before the object is loaded. *EV is NULL if it has no map for events. Exit code after fail(). */
 int events_find(struct bpf_object *obj, struct events **ev);
 int events_open(struct events *ev);		/* after it was loaded */

@@ -134,29 +134,47 @@ int dir_usable(void)
 	return EXIT_ENV;
 }
 
+/* Which program libbpf speaks of: "prog 'NAME': ...". */
+static const char *prog_of(const char *why, const struct bpf_program *prog)
+{
+	static char name[64];
+
+	if (prog)
+		return bpf_program__name(prog);
+	if (sscanf(why, "prog '%63[^']'", name) != 1)
+		return "a program";
+	return name;
+}
+
+static int load_failed(int err, const struct bpf_program *prog, const struct source *s)
+{
+	const char *why = libbpf_cause();
+	struct rejection r;
+
+	if (rejection_get(&r))
+		return say_rejected(&r, s, prog_of(why, prog));
+	if (!*why)
+		return fail_errno(err, "%s: %s cannot be loaded", s->path, prog_of(why, prog));
+	if (err == -ENOSPC || err == -ENOMEM)
+		return fail_errno(err, "%s: no room in %s: %s", s->path, skep_dir__path(), why);
+	return fail(EXIT_FAILED, "%s: %s", s->path, why);
+}
+
 int load_object(struct bpf_object *obj, struct bpf_program *prog, const struct source *s, struct load_log *l)
 {
-	const char *name = bpf_program__name(prog), *why;
-	struct rejection r;
+	struct bpf_program *p;
 	int err = dir_usable();
 
 	if (err)
 		return err;
 	libbpf_cause();
-	load_log_attach(l, prog);
+	bpf_object__for_each_program(p, obj)
+		if (prog ? p == prog : bpf_program__autoload(p))
+			load_log_attach(l, p);
 	err = bpf_object__load(obj);
 	if (l->level && l->buf[0])
 		fputs(l->buf, stderr);
-	if (!err)
-		return 0;
-	if (rejection_get(&r))
-		return say_rejected(&r, s, name);
-	why = libbpf_cause();
-	if (!*why)
-		return fail_errno(err, "%s: %s cannot be loaded", s->path, name);
-	if (err == -ENOSPC || err == -ENOMEM)
-		return fail_errno(err, "%s: no room in %s: %s", s->path, skep_dir__path(), why);
-	return fail(EXIT_FAILED, "%s: %s", s->path, why);
+	return err ? load_failed(err, prog, s) : 0;
 }
 
 /* ---- what to load ---- */

@@ -27,14 +27,14 @@ void load_only(struct bpf_object *obj, struct bpf_program *prog);
 int load_set_global(struct bpf_object *obj, const char *assign);
 /* EXIT_ENV with a message if the directory of objects cannot be opened, else 0. */
 int dir_usable(void);
-/* Loads. 0, or an exit code after the message: a rejection with its place and the kernel's sentence. */
+/* Loads; PROG: the one whose log is kept, NULL: all that are to be loaded. 0, or an exit code after the message: a rejection with its place and the kernel's sentence. */
 int load_object(struct bpf_object *obj, struct bpf_program *prog, const struct source *s, struct load_log *l);
 /* Pins of a run: bpffs/NAME/{program, maps}. */
 int load_reuse_pins(struct bpf_object *obj, const char *name);	/* before load */
 int load_check_free(const char *name);		/* nothing pinned there yet? */
 /* The first helper that PROG calls whose row says STUB (why a run is -EOPNOTSUPP); NULL: none. */
 const char *load_missing_helper(const struct bpf_program *prog);
-int load_pin(struct bpf_object *obj, struct bpf_program *prog, const char *name);
+int load_pin(struct bpf_object *obj, struct bpf_program *prog, const char *name);	/* PROG NULL: all loaded */
 int load_pin_maps(struct bpf_object *obj, const char *dir);
 
 /* Prints "error[V006] file.c:15:2: ..." and where it is. */

@@ -227,11 +227,17 @@ int load_pin_maps(struct bpf_object *obj, const char *name)
 
 int load_pin(struct bpf_object *obj, struct bpf_program *prog, const char *name)
 {
-	char path[2048];
 	int rc = load_pin_maps(obj, name);
+	struct bpf_program *p;
+	char path[2048];
 
-	pin_name(name, bpf_program__name(prog), path, sizeof(path));
-	return rc ? rc : pin_fd(bpf_program__fd(prog), path, true);
+	bpf_object__for_each_program(p, obj) {
+		if (rc || (prog ? p != prog : bpf_program__fd(p) < 0))
+			continue;
+		pin_name(name, bpf_program__name(p), path, sizeof(path));
+		rc = pin_fd(bpf_program__fd(p), path, true);
+	}
+	return rc;
 }
 
 int pin_one(int fd, const char *name)

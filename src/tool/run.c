@@ -11,12 +11,26 @@
 
 #define DEFAULT_TOP	20
 
+/* A section of nothing but pointers that name event types. */
+static bool only_markers(const struct job *k, const struct bpf_map *m)
+{
+	const struct btf *btf = bpf_object__btf(k->obj);
+	const struct btf_type *t = btf ? btf__type_by_id(btf, bpf_map__btf_value_type_id(m)) : NULL;
+	u32 n = 0;
+
+	if (!bpf_map__is_internal(m) || !t || !btf_is_datasec(t))
+		return false;
+	for (u32 i = 0; i < btf_vlen(t); i++)
+		n += events_is_marker(btf, btf__type_by_id(btf, btf_var_secinfos(t)[i].type));
+	return n && n == btf_vlen(t);
+}
+
 /* Which maps there is something to show of: those whose elements can be walked, not the constants. */
-static bool shows(const struct bpf_map *m)
+static bool shows(const struct job *k, const struct bpf_map *m)
 {
 	const struct spec_map *s = spec_map(bpf_map__type(m));
 
-	if (bpf_map__fd(m) < 0 || !s || !(s->ops & SPEC_MAP_NEXT))
+	if (bpf_map__fd(m) < 0 || only_markers(k, m) || !s || !(s->ops & SPEC_MAP_NEXT))
 		return false;
 	return !bpf_map__is_internal(m) || !(bpf_map__map_flags(m) & BPF_F_RDONLY_PROG);
 }
@@ -55,7 +69,7 @@ int run_show_maps(const struct job *k)
 	if (opt.json)
 		json_obj(j, "maps");
 	bpf_object__for_each_map(m, k->obj)
-		if (!rc && shows(m))
+		if (!rc && shows(k, m))
 			rc = show_map(k, m);
 	if (opt.json)
 		json_end(j, '}');
@@ -158,6 +172,7 @@ int cmd_run(int argc, char **argv)
 	rc = rc ? rc : source_get(argv[0], &k.o.cc, &k.src);
 	if (rc)
 		return rc;
+	setvbuf(stdout, NULL, _IOLBF, 1 << 16);		/* the command writes there, too */
 	k.obj = source_open(&k.src, &rc);
 	if (k.obj)
 		rc = wants_session(&k) ? session(&k) : testruns(&k);

@@ -238,12 +238,8 @@ static int start(struct session *s)
 static int go(struct session *s)
 {
 	struct job *k = s->k;
-	int rc;
+	int rc = k->o.pin ? load_pin(k->obj, NULL, k->o.pin) : 0;
 
-	if (k->o.pin)
-		rc = load_pin(k->obj, NULL, k->o.pin);
-	else
-		rc = 0;
 	rc = rc ? rc : events_open(k->ev);
 	rc = rc ? rc : command_take_signals(&s->cmd);
 	if (rc)
@@ -259,7 +255,6 @@ static int go(struct session *s)
 		detach(s);
 		return rc;
 	}
-	setvbuf(stdout, NULL, _IOLBF, 1 << 16);
 	run_loop(s);
 	rc = finish(s);
 	return s->cmd.argv ? command_exit_code(&s->cmd) : rc;

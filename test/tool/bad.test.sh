@@ -119,17 +119,19 @@ cat > "$tmp/many.bpf.c" <<'C'
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 SEC("xdp") int on_packets(struct xdp_md *ctx) { return XDP_PASS; }
+SEC("cgroup/dev") int on_device(void *ctx) { return 0; }
 SEC("kprobe/x") int on_probe(void *ctx) { return 0; }
-SEC("raw_tp/x") int on_raw(void *ctx) { return 7; }
+SEC("raw_tp") int on_raw(void *ctx) { return 7; }
 char LICENSE[] SEC("license") = "GPL";
 C
 run_tool run "$tmp/many.bpf.c" --in $cap
 same "several programs: the one that fits runs" 0 "$rc"
-has "several programs: why not the others" "$err" "on_probe +kprobe +no: skep cannot run kprobe programs"
+has "several programs: why not the others" "$err" "on_device +cgroup_device +no: skep cannot run cgroup_device programs"
+has "several programs: what runs in processes" "$err" "on_probe +kprobe +in processes: leave --in out"
 has "several programs: what another needs" "$err" "on_raw +raw_tracepoint +without input: leave --in out"
-run_tool run "$tmp/many.bpf.c"
+run_tool run "$tmp/many.bpf.c" --prog on_raw
 has "without a capture the other one runs" "$out" "^returned: 7 1$"
-fails "the program asked for does not fit" 2 "'on_probe' does not run: skep cannot" run "$tmp/many.bpf.c" --in $cap --prog on_probe
+fails "the program asked for does not fit" 2 "'on_device' does not run: skep cannot" run "$tmp/many.bpf.c" --in $cap --prog on_device
 run_tool run "$tmp/many.bpf.c" --in $cap --prog nobody
 same "no program of that name" 2 "$rc"
 

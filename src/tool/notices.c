@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* notices.c - see notices.h. The same file for the same reason is one row with a count. */
+#include "tool/notices.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/agents.h"
+#include "tool/door.h"
+#include "tool/tool.h"
+
+#define MAX_ROWS	64
+
+/* What a notice means, around the file's name. */
+static const struct {
+	u32 kind;
+	const char *before, *after;
+	bool calls;			/* counts system calls, not processes */
+} kinds[] = {
+	{ NOTICE_STATIC,   "not traced: ", ", statically linked" },
+	{ NOTICE_SETUID,   "not traced: ", ", set-user-ID or with file capabilities" },
+	{ NOTICE_FOREIGN,  "not traced: ", ", of another architecture" },
+	{ NOTICE_NO_AGENT, "not traced: ", ", from where the agent's file cannot be seen" },
+	{ NOTICE_SITES,    "not seen: system calls of ", " at places without room for a probe", true },
+	{ NOTICE_SECCOMP,  "not seen in ", ": what attaches after its own seccomp filter" },
+};
+
+struct row {
+	u32 kind;
+	u64 count;
+	char path[sizeof_field(struct agents_msg, path)];
+};
+
+static struct {
+	struct obj_dir *dir;
+	u64 scope, pos, lost, others;
+	struct row row[MAX_ROWS];
+	u32 rows;
+} n;
+
+void notices_start(u64 scope)
+{
+	if (tool_dir(&n.dir) || agents_open(n.dir)) {
+		n.dir = NULL;
+		return;
+	}
+	n.scope = scope;
+	n.pos = agents_notice_pos(n.dir);
+}
+
+static void add(const struct agents_msg *m)
+{
+	u64 count = m->kind == NOTICE_SITES ? m->count : 1;
+	u32 i = 0;
+
+	while (i < n.rows && (n.row[i].kind != m->kind || strcmp(n.row[i].path, m->path)))
+		i++;
+	if (i == MAX_ROWS) {
+		n.others += count;
+		return;
+	}
+	if (i == n.rows) {
+		n.row[i].kind = m->kind;
+		snprintf(n.row[i].path, sizeof(n.row[i].path), "%s", m->path);
+		n.rows++;
+	}
+	n.row[i].count += count;
+}
+
+void notices_take(void)
+{
+	struct agents_msg m;
+
+	while (n.dir && !agents_next_notice(n.dir, n.scope, &n.pos, &m, &n.lost))
+		add(&m);
+}
+
+static void report(const struct row *r)
+{
+	const char *path = *r->path ? r->path : "a program";
+
+	for (u32 i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (kinds[i].kind != r->kind)
+			continue;
+		if (kinds[i].calls)
+			warn("%s%s%s (%s)", kinds[i].before, path, kinds[i].after, commas(r->count));
+		else
+			warn("%s%s%s%s%s%s", kinds[i].before, path, kinds[i].after, r->count > 1 ? " (" : "",
+			     r->count > 1 ? commas(r->count) : "", r->count > 1 ? " times)" : "");
+	}
+}
+
+void notices_report(void)
+{
+	for (u32 i = 0; i < n.rows; i++)
+		report(&n.row[i]);
+	if (n.others)
+		warn("not traced: %s other processes", commas(n.others));
+	if (n.lost)
+		warn("%s messages about processes that are not traced were lost", commas(n.lost));
+}

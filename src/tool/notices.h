@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* notices.h - what the agents of a session say: processes that are not traced, calls that are not seen. */
+#ifndef SKEP_TOOL_NOTICES_H
+#define SKEP_TOOL_NOTICES_H
+
+#include "base/def.h"
+
+void notices_start(u64 scope);			/* those of SCOPE (0: all) from now on */
+void notices_take(void);
+void notices_report(void);			/* on stderr: each file once, counted */
+
+#endif
