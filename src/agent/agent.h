@@ -29,42 +29,88 @@ struct agent_rec {
 	s64 nr;
 };
 
-/* One per thread of the target. In MADV_WIPEONFORK memory: a fork child finds zeros, so none of it is valid there.
- * Found by GS base; valid when fs_base is the thread's own (new threads inherit their parent's GS base). A vfork child
- * or other CLONE_VM child without its own TLS gets a state of its own when it leaves the clone's syscall instruction. */
+/* One per thread of the target, at the end of its slot in the arena. A slot is AGENT_SLOT bytes, aligned to them: the stacks
+ * of levels 0 to 3 one behind the other, and in the last page of the last one this. Found by GS base (rdgsbase): valid when
+ * its upper 32 bits are those of agent.arena and fs_base here is the thread's own (a new thread inherits its parent's
+ * GS base); everything else is for agent_slow. Ordinary memory: a fork child goes on with its copy, whose `token` is stale. */
 struct agent_thread {
-	/* what trampolines read: offsets are in tramp.S */
-	u64 fs_base;			/* 0: not valid */
-	u8 *stack[AGENT_LEVELS];	/* top of each level's stack */
-	u32 level;			/* of the run under way; 0: none. Signal handlers count on */
+	/* what trampolines read: offsets are in tramp.S, checked in thread.c */
+	u64 fs_base;			/* 0: free */
+	u8 *stack[AGENT_LEVELS];	/* top of each level's stack, 16-aligned; constant */
+	u32 level;			/* levels in use: the next hook runs on stack[level]. Signal handlers count on */
 	u32 nr_recs;
 	struct agent_rec rec[AGENT_RECS];
 	/* the rest */
 	struct tls tls;			/* the bottom of each level's stack points to it: levels share it, as signal
 					 * handlers share their thread's TLS (owner words must be the same) */
+	u32 token;			/* of the process (agent_proc.token): stale in a fork child */
+	u32 claimed;			/* atomic; 1: somebody's */
+	s32 owner_pid, owner_tid;	/* to find out whether the thread still is */
 	s32 pid, tid;			/* 0: ask (fork, vfork and clone children; dropped by follow.c) */
 	u32 uid, gid;			/* in_creds: as last seen */
 	bool creds_known, comm_known;
 	char comm[16];
-	bool vfork_child;		/* shares its parent's fs_base: gs decides */
-	struct agent_thread *next;	/* all; free ones have fs_base 0 */
+	/* A vfork child runs on its parent's state: the parent is suspended. Kept meanwhile: */
+	bool in_vfork;
+	struct tls vfork_tls;
+	/* execve: an environment of ours, see follow.c */
+	u8 rseq[128] __attribute__((aligned(128)));	/* the agent's own struct rseq, where libc registered none */
+};
+#define AGENT_SLOT	(AGENT_LEVELS * AGENT_STACK)	/* 256 KiB */
+#define AGENT_ARENA	(1ull << 32)			/* address range of all slots, aligned to its size */
+
+/* What a fork child must not believe: one MADV_WIPEONFORK page. */
+struct agent_proc {
+	u32 token;			/* 0: this process has not been looked at yet. Else different from its ancestors' */
+	u32 busy;			/* tid of the thread that looks; atomic */
+	u64 boot_busy;			/* bit per boot stack (agent_slow); atomic */
+	u32 helper_tid;			/* CLONE_CHILD_CLEARTID: 0 when it is not running; futex */
+	u32 helper_lock;		/* 1: somebody is starting one; atomic */
+	u32 request, done;		/* futexes: rounds asked of the helper, rounds it finished */
+	u32 round;			/* futex, 1: the helper changes things that a fork child would inherit half changed */
+	u32 wake;			/* futex: ring wakes for the helper */
 };
 
 extern struct agent {
+	struct agent_proc *proc;	/* constant after agent_thread_init() */
+	u64 arena;			/* base of the slots' range */
+	s64 rseq_offset;		/* of libc's struct rseq from a thread's fs base (glibc's __rseq_offset); 0: none */
 	u64 scope;			/* $SKEP_SCOPE */
 	const char *dir;		/* $SKEP_DIR as given, private copy */
 	const char *self;		/* path of this library */
-	u32 helper_tid;			/* CLONE_CHILD_CLEARTID: 0 when it is not running */
-	u32 request, done;		/* futexes: work for the helper, work it did */
-	u32 wake;			/* ring wakes pending for the helper; see agent_wake() */
 	struct hook_wants wants;	/* written by the helper before it patches */
 } agent;
 
 /* ---- thread.c ---- */
+int agent_thread_init(void);		/* by agent_start(), once; 0 or -errno */
 /* This thread's state, made when there is none; NULL if that is impossible (the event is a counted miss). On an agent
- * stack or not. */
+ * stack or not; async-signal-safe. */
 struct agent_thread *agent_thread_get(void);
-void agent_thread_drop(struct agent_thread *t);
+/* In a fork child, on the state that it inherited: what the parent's says is forgotten. */
+void agent_thread_refresh(struct agent_thread *t);
+static inline void agent_thread_check(struct agent_thread *t)
+{
+	if (unlikely(t->token != READ_ONCE(agent.proc->token)))
+		agent_thread_refresh(t);
+}
+/* What a state remembers of its thread goes: because it is another process's now, or because that changed. */
+enum { WHO_IDS = 1, WHO_CREDS = 2, WHO_COMM = 4, WHO_ALL = 7 };
+static inline void agent_who_forget(struct agent_thread *t, u32 what)
+{
+	if (what & WHO_IDS)
+		t->pid = t->tid = 0;
+	if (what & WHO_CREDS)
+		t->creds_known = false;
+	if (what & WHO_COMM)
+		t->comm_known = false;
+}
+/* States in use, for tests and doctor. */
+u32 agent_thread_count(void);
+
+/* For trampolines, by jmp, when GS base does not lead to the thread's state. In: rcx = where to go on, r11 = where to go
+ * when there is no state to be had. Out, there: r11 = the state (also where the target uses GS base itself, which is
+ * left alone then). Keeps all other registers and the flags; uses 232 bytes below the red zone of the target's stack. */
+void agent_slow(void);
 
 /* ---- called by trampolines (tramp.S), on the agent stack of the current level ---- */
 /* Before the instruction. May change regs (execve's envp). True: do not make the call, regs->ax is the result. */

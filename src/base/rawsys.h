@@ -26,6 +26,25 @@ static inline long raw_syscall4(long nr, long a, long b, long c, long e)
 #endif
 }
 
+static inline long raw_syscall6(long nr, long a, long b, long c, long e, long f, long g)
+{
+#ifdef __x86_64__
+	register long r10 __asm__("r10") = e, r8 __asm__("r8") = f, r9 __asm__("r9") = g;
+	long ret;
+
+	__asm__ volatile("syscall" : "=a"(ret) : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return ret;
+#elif defined(__aarch64__)
+	register long x8 __asm__("x8") = nr, x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b, x2 __asm__("x2") = c, x3 __asm__("x3") = e;
+	register long x4 __asm__("x4") = f, x5 __asm__("x5") = g;
+
+	__asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
+	return x0;
+#endif
+}
+
 /* Past mmap() as clients see it, which fronts interpose too. */
 static inline long raw_mmap(unsigned long size, int prot, int flags, int fd)
 {
