@@ -82,6 +82,12 @@ static const u8 takes[][MAX_TAKES] = {
 	[ARRAY_SIZE(spec_maps) - 1] = { 0 },
 };
 
+#define KSTRUCT(t, n)	[BPF_MAP_TYPE_##t] = #n,
+static const char *const kernel_structs[] = {
+#include "spec/maps.def"
+	[ARRAY_SIZE(spec_maps)] = NULL,
+};
+
 /* ---- commands ---- */
 #define CMD(c, n, last, status)								\
 	[BPF_##c] = { .cmd = BPF_##c, .name = #n,					\
@@ -154,6 +160,11 @@ const struct spec_attach *spec_attach(u32 type)
 const struct spec_cmd *spec_cmd(u32 cmd)
 {
 	return cmd < spec_nr_cmds ? &spec_cmds[cmd] : NULL;
+}
+
+const char *spec_map_struct(u32 map_type)
+{
+	return spec_map(map_type) ? kernel_structs[map_type] : NULL;
 }
 
 bool spec_map_takes_helper(u32 map_type, s32 helper)

@@ -222,6 +222,18 @@ const struct spec_ctx_field *spec_ctx_access(u32 prog_type, u32 attach_type, s32
 /* The same for memory behind a pointer: who is SPEC_P_SOCK, SPEC_P_SOCK_COMMON or SPEC_P_FLOW_KEYS. */
 const struct spec_ctx_field *spec_mem_access(u64 who, s32 off, u32 size, bool write);
 
+/* ---- arguments typed by BTF: btfargs.def ------------------------------------------------------- */
+#define SPEC_ARG_NULL		BIT(0)		/* may be NULL */
+#define SPEC_ARG_ERR		BIT(1)		/* may encode an error: programs see a number */
+#define SPEC_ARG_PTR		BIT(2)
+#define SPEC_ARG_TRUSTED	BIT(3)
+#define SPEC_ARG_BUF		BIT(4)
+#define SPEC_ARG_RDONLY		BIT(5)
+#define SPEC_MAX_FUNC_ARGS	12
+u32 spec_rawtp_arg(const char *tp, u32 arg);		/* of a tracepoint, beyond what its BTF says; 0: nothing */
+u32 spec_iter_arg(const char *target, u32 arg);		/* of an iterator; 0: as its BTF says */
+bool spec_iter_known(const char *target);
+
 /* ---- commands: cmds.def -------------------------------------------------------------------------- */
 struct spec_cmd {
 	u32 cmd;
@@ -254,6 +266,7 @@ const struct spec_map *spec_map(u32 type);
 const struct spec_helper *spec_helper(s32 id);
 const struct spec_attach *spec_attach(u32 type);
 const struct spec_cmd *spec_cmd(u32 cmd);
+const char *spec_map_struct(u32 map_type);	/* the kernel's struct that loads from the map itself see */
 bool spec_map_takes_helper(u32 map_type, s32 helper);	/* may this helper be called on such a map? */
 /* expected_attach_type of PROG_LOAD: what it means for the type, or -EINVAL. (64 and above pass where Linux looks not.) */
 s64 spec_attach_at_load(u32 prog_type, u32 attach_type);

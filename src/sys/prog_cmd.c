@@ -65,14 +65,23 @@ static void default_attach_type(union skep_attr *a)
 		a->expected_attach_type = BPF_SK_REUSEPORT_SELECT;
 }
 
+/* Program types that may name a function or type of the kernel's BTF. */
+static bool takes_btf_id(const union skep_attr *a)
+{
+	const struct spec_prog *p = spec_prog(a->prog_type);
+	bool foreign;
+
+	return p && (p->ctx_kind == CTX_BTF_ARGS || a->prog_type == BPF_PROG_TYPE_EXT) && sys_vmlinux(&foreign);
+}
+
 static int check_attach(const union skep_attr *a)
 {
 	u64 strict = P(CGROUP_SOCK) | P(CGROUP_SOCK_ADDR) | P(CGROUP_SKB) | P(CGROUP_SOCKOPT) |
 		     P(SK_LOOKUP) | P(SK_REUSEPORT) | P(NETFILTER);
 	const struct spec_attach *s = spec_attach(a->expected_attach_type);
 
-	if (a->attach_btf_id)
-		return -EINVAL;			/* there is no kernel BTF to name functions of */
+	if (a->attach_btf_id && !takes_btf_id(a))
+		return -EINVAL;
 	if (a->prog_type == BPF_PROG_TYPE_SYSCALL || a->prog_type == BPF_PROG_TYPE_EXT)
 		return a->expected_attach_type ? -EINVAL : 0;
 	if (!IN_SET(a->prog_type, strict))
@@ -177,7 +186,10 @@ static int verify(struct load *l)
 		.line_info_cnt = l->line_info_cnt, .line_info_rec = a->line_info_rec_size,
 		.attach_btf_id = a->attach_btf_id, .log_level = a->log_level,
 	};
-	int err = vfy_check(&in, &l->out);
+	int err;
+
+	in.vmlinux = sys_vmlinux(&in.vmlinux_foreign);
+	err = vfy_check(&in, &l->out);
 
 	if (err)
 		keep_reason(&l->out);

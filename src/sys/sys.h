@@ -99,6 +99,9 @@ int sys_btf_open_fd(struct call *k, u32 fd, struct sys_btf **out);
 int sys_btf_open_id(struct obj_dir *d, u32 id, struct sys_btf **out);
 void sys_btf_put(struct sys_btf *b);
 
+/* The kernel's types, NULL: none. *FOREIGN: of a kernel that is not skep; what uses them cannot run here. */
+const struct btf *sys_vmlinux(bool *foreign);
+
 /* Programs refer to their BTF as "btf", to used maps as "map0", "map1", ..., to bound ones as "bind<ID>". */
 #define PROG_BIND_REF	"bind"
 

@@ -36,7 +36,7 @@ static bool not_null(const struct vfy_reg *r)
 	case R_CONST_MAP:
 		return true;
 	case R_BTF_ID:
-		return r->type & RF_TRUSTED || r->ref_obj_id;
+		return vfy_reg_trusted(r);
 	}
 	return false;
 }

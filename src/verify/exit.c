@@ -9,7 +9,8 @@ int vfy_ret_range(struct vfy_env *e, const struct vfy_reg *r, struct vfy_retrang
 	struct sbuf b = { 0 };
 	int err;
 
-	if (r->s.smin >= range.min && r->s.smax <= range.max)
+	if (range.w32 ? r->s.s32_min >= range.min && r->s.s32_max <= range.max :
+			r->s.smin >= range.min && r->s.smax <= range.max)
 		return 0;
 	sbuf_printf(&b, "%s the register %s has", ctx, name);
 	if (r->s.smin > INT64_MIN)
@@ -28,7 +29,7 @@ int vfy_ret_range(struct vfy_env *e, const struct vfy_reg *r, struct vfy_retrang
 int vfy_exit_check(struct vfy_env *e)
 {
 	const struct vfy_reg *r0 = &cur_regs(e)[0];
-	struct vfy_retrange range;
+	struct vfy_retrange range = { 0 };
 	u32 sub = cur_frame(e)->subprog;
 	int err;
 
@@ -46,7 +47,8 @@ int vfy_exit_check(struct vfy_env *e)
 					  vfy_type_str(e, r0->type));
 		return 0;
 	}
-	if (!spec_ret_range(e->in->prog_type, e->in->attach_type, &range.min, &range.max))
+	if (!vfy_hook_range(e, &range) &&
+	    !spec_ret_range(e->in->prog_type, e->in->attach_type, &range.min, &range.max))
 		return 0;
 	if (r0->type != R_SCALAR)
 		return vfy_reject(e, VR_RETURN, -EINVAL, 0, "%s the register R%d is not a known value (%s)",

@@ -59,7 +59,40 @@ static bool is_sockmap(const struct vfy_map *m)
 	return m->type == BPF_MAP_TYPE_SOCKMAP || m->type == BPF_MAP_TYPE_SOCKHASH;
 }
 
-static int type_fits(struct vfy_env *e, u32 regno, u32 arg)
+/* A pointer to a kernel object where one of type WANT (by name) is asked for. */
+static int btf_fits(struct vfy_env *e, struct vfy_call *c, u32 regno, u32 arg, const char *want)
+{
+	const struct vfy_reg *r = &cur_regs(e)[regno];
+	s32 id = want ? vfy_btf_id(e, want, BTF_KIND_STRUCT) : -ENOENT;
+	bool strict = (arg & ARG_OBJ_RELEASE) && ARG_BASE(arg) != ARG_BTF_ID_SOCK_COMMON;
+
+	if ((r->type & RF_MAYBE_NULL) && (!(arg & ARG_MAYBE_NULL) || (arg & ARG_OBJ_RELEASE)))
+		return vfy_reject(e, VR_NULL, -EACCES, (int)regno, "Possibly NULL pointer passed to helper arg%u",
+				  regno);
+	if (id < 0)
+		return vfy_unsupported(e, (int)regno, c->h->name);
+	if (!vfy_btf_ids_match(e, r->btf, r->btf_id, (u32)r->off, e->in->vmlinux, (u32)id, strict))
+		return vfy_reject(e, VR_ARG_TYPE, -EACCES, (int)regno, "R%u is of type %s but %s is expected", regno,
+				  vfy_btf_name(e, r->btf, r->btf_id), want);
+	return 0;
+}
+
+static int found(struct vfy_env *e, struct vfy_call *c, u32 regno, u32 arg, const u32 *fit)
+{
+	const struct vfy_reg *r = &cur_regs(e)[regno];
+
+	if (R_BASE(r->type) != R_BTF_ID)
+		return 0;
+	if (fit == mem_types)
+		return arg & ARG_MEM_RDONLY ? 0 :
+			vfy_reject(e, VR_RDONLY, -EACCES, (int)regno, "bpf_%s() may write into memory pointed by R%u "
+				   "type=%s", c->h->name, regno, vfy_type_str(e, r->type));
+	if (fit == percpu_types)
+		return 0;
+	return btf_fits(e, c, regno, arg, fit == btf_sock_types ? "sock_common" : c->h->btf[regno]);
+}
+
+static int type_fits(struct vfy_env *e, struct vfy_call *c, u32 regno, u32 arg)
 {
 	const u32 *fit = ARG_BASE(arg) < ARRAY_SIZE(arg_types) ? arg_types[ARG_BASE(arg)] : NULL;
 	u32 type = cur_regs(e)[regno].type;
@@ -74,7 +107,7 @@ static int type_fits(struct vfy_env *e, u32 regno, u32 arg)
 		type &= ~RF_MAYBE_NULL;
 	for (u32 i = 0; fit[i]; i++)
 		if (type == fit[i])
-			return 0;
+			return found(e, c, regno, arg, fit);
 	sbuf_printf(&b, "R%u type=%s expected=", regno, vfy_type_str(e, cur_regs(e)[regno].type));
 	for (u32 i = 0; fit[i]; i++)
 		sbuf_printf(&b, "%s%s", i ? ", " : "", vfy_type_str(e, fit[i]));
@@ -139,9 +172,12 @@ static int helper_mem(struct vfy_env *e, struct vfy_call *c, u32 regno, int size
 			c->raw_size = size;
 		}
 		return err;
-	case R_BUF:
 	case R_BTF_ID:
-		return vfy_unsupported(e, (int)regno, vfy_type_str(e, r->type));
+		return vfy_btf_mem(e, regno, r->off, size, t, -1);
+	case R_BUF:
+		if ((r->type & RF_RDONLY) && t == ACC_WRITE)
+			break;
+		return vfy_buf_access(e, regno, r->off, size, zero_ok, r->type & RF_RDONLY ? "rdonly" : "rdwr");
 	case R_CTX:
 		if (e->prog->ctx_kind == CTX_RAW_MEM) {
 			if (!size)
@@ -357,6 +393,7 @@ static int arg_judge(struct vfy_env *e, struct vfy_call *c, u32 n, u32 arg)
 	case ARG_SOCKET:
 	case ARG_SOCK_COMMON:
 	case ARG_BTF_ID_SOCK_COMMON:
+	case ARG_BTF_ID:
 		return 0;
 	}
 	return vfy_unsupported(e, (int)regno, c->h->name);
@@ -384,7 +421,7 @@ static int arg_check(struct vfy_env *e, struct vfy_call *c, u32 n)
 	if (ARG_BASE(arg) == ARG_MAP_VALUE && c->map && is_sockmap(c->map))
 		arg = ARG_BTF_ID_SOCK_COMMON | (arg & ~0xffu);
 	if (!(reg_is_null(r) && (arg & ARG_MAYBE_NULL))) {
-		err = type_fits(e, regno, arg);
+		err = type_fits(e, c, regno, arg);
 		if (!err)
 			err = offset_fits(e, regno, arg);
 		if (err)
@@ -530,6 +567,19 @@ static const struct { u32 type; bool null; } ret_ptrs[] = {
 	[RET_NEVER_FAILS_MEM] = { 0 },
 };
 
+/* A pointer to the kernel object that the row names. */
+static int r0_btf(struct vfy_env *e, struct vfy_call *c)
+{
+	const struct spec_helper *h = c->h;
+	s32 id = h->btf[0] ? vfy_btf_id(e, h->btf[0], BTF_KIND_STRUCT) : -ENOENT;
+
+	if (id < 0)
+		return vfy_unsupported(e, 0, h->name);
+	vfy_btf_reg(e, &cur_regs(e)[0], e->in->vmlinux, (u32)id, h->ret == RET_BTF_ID_TRUSTED ? RF_TRUSTED :
+		    h->ret == RET_BTF_ID_OR_NULL ? RF_MAYBE_NULL : 0);
+	return 0;
+}
+
 static int set_r0(struct vfy_env *e, struct vfy_call *c)
 {
 	const struct spec_helper *h = c->h;
@@ -541,6 +591,14 @@ static int set_r0(struct vfy_env *e, struct vfy_call *c)
 	if (h->ret == RET_INTEGER) {
 		vfy_reg_unknown(e, r0);
 		return 0;
+	}
+	if (h->ret == RET_BTF_ID || h->ret == RET_BTF_ID_OR_NULL || h->ret == RET_BTF_ID_TRUSTED) {
+		int err = r0_btf(e, c);
+
+		if (err)
+			return err;
+		null = false;		/* has its id */
+		goto refs;
 	}
 	if (h->ret >= ARRAY_SIZE(ret_ptrs) || !ret_ptrs[h->ret].type)
 		return vfy_unsupported(e, 0, h->name);
@@ -560,6 +618,7 @@ static int set_r0(struct vfy_env *e, struct vfy_call *c)
 		r0->type |= RF_MAYBE_NULL;
 		r0->id = ++e->id_gen;
 	}
+refs:
 	if (h->flags & SPEC_HELPER_CAST) {
 		r0->ref_obj_id = c->ref_obj_id;
 	} else if ((h->flags & SPEC_HELPER_ACQUIRE) || (R_BASE(r0->type) == R_MAP_VALUE && is_sockmap(c->map))) {

@@ -202,9 +202,27 @@ static int ctx_access(struct vfy_env *e, int off, int size, enum acc t, bool lds
 	if (!f || (ldsx && *type != R_SCALAR))
 		return vfy_reject(e, VR_CTX_ACCESS, -EACCES, -1, "invalid bpf_context access off=%d size=%d", off,
 				  size);
-	if (f->what == CF_BTF || f->what == CF_MEM)
+	if (f->what == CF_MEM)
 		return vfy_unsupported(e, -1, f->name);
 	aux->ctx_field = f;
+	e->out->max_ctx_off = MAX(e->out->max_ctx_off, (u32)(off + size));
+	return 0;
+}
+
+/* The context of tracing programs: arguments, typed by BTF. */
+static int btf_ctx_mem(struct vfy_env *e, int off, int size, enum acc t, int value_regno, bool ldsx)
+{
+	struct vfy_reg v;
+	int err = -EACCES;
+
+	if (off >= 0 && off < 8 * SPEC_MAX_FUNC_ARGS && t == ACC_READ && off % size == 0)
+		err = vfy_btf_ctx(e, off, size, &v);
+	if (!err && ldsx && v.type != R_SCALAR)
+		err = -EACCES;
+	if (err)
+		return vfy_reject(e, VR_CTX_ACCESS, -EACCES, -1, "invalid bpf_context access off=%d size=%d", off, size);
+	if (value_regno >= 0)
+		cur_regs(e)[value_regno] = v;
 	e->out->max_ctx_off = MAX(e->out->max_ctx_off, (u32)(off + size));
 	return 0;
 }
@@ -218,6 +236,8 @@ static int ctx_mem(struct vfy_env *e, u32 regno, int off, int size, enum acc t, 
 	if (t == ACC_WRITE && leaks(e, value_regno))
 		return vfy_reject(e, VR_PTR_LEAK, -EACCES, value_regno, "R%d leaks addr into ctx", value_regno);
 	err = vfy_ptr_off_const(e, r, regno);
+	if (!err && e->prog->ctx_kind == CTX_BTF_ARGS)
+		return btf_ctx_mem(e, off, size, t, value_regno, ldsx);
 	if (!err)
 		err = ctx_access(e, off, size, t, ldsx, &type);
 	if (err || t != ACC_READ || value_regno < 0)
@@ -227,6 +247,8 @@ static int ctx_mem(struct vfy_env *e, u32 regno, int off, int size, enum acc t, 
 		vfy_reg_unknown(e, v);
 		return 0;
 	}
+	if (R_BASE(type) == R_BTF_ID)
+		return vfy_btf_ctx_field(e, e->aux[e->insn].ctx_field, v);
 	vfy_reg_ptr(v, type);
 	if (type & RF_MAYBE_NULL)
 		v->id = ++e->id_gen;
@@ -275,7 +297,9 @@ static int sized_mem(struct vfy_env *e, u32 regno, int off, int size, enum acc t
 				  vfy_type_str(e, r->type));
 	if (t == ACC_WRITE && leaks(e, value_regno))
 		return vfy_reject(e, VR_PTR_LEAK, -EACCES, value_regno, "R%d leaks addr into mem", value_regno);
-	err = vfy_mem_region(e, regno, off, size, r->mem_size, false);
+	/* what cannot fault needs no bounds */
+	err = (r->type & RF_RDONLY) && (r->type & RF_UNTRUSTED) ? 0 :
+		vfy_mem_region(e, regno, off, size, r->mem_size, false);
 	if (!err && value_regno >= 0 && t == ACC_READ)
 		vfy_reg_unknown(e, &cur_regs(e)[value_regno]);
 	return err;
@@ -383,25 +407,6 @@ static int buf_mem(struct vfy_env *e, u32 regno, int off, int size, enum acc t, 
 	return err;
 }
 
-/* A map itself: the kernel shows its struct's fields; here programs cannot see any. */
-static int map_ptr_mem(struct vfy_env *e, u32 regno, int off, enum acc t)
-{
-	u32 type = cur_regs(e)[regno].map->type;
-	const char *name = type == BPF_MAP_TYPE_ARRAY || type == BPF_MAP_TYPE_PERCPU_ARRAY ? "bpf_array" :
-			   type == BPF_MAP_TYPE_HASH || type == BPF_MAP_TYPE_PERCPU_HASH   ? "bpf_htab" :
-			   type == BPF_MAP_TYPE_RINGBUF ? "bpf_ringbuf_map" : NULL;
-
-	if (name && !e->allow_ptr_leaks)
-		return vfy_reject(e, VR_CAPS, -EPERM, (int)regno,
-				  "'struct %s' access is allowed only to CAP_PERFMON and CAP_SYS_ADMIN", name);
-	if (name && off < 0)
-		return vfy_reject(e, VR_NEGATIVE, -EACCES, (int)regno,
-				  "R%u is %s invalid negative access: off=%d", regno, name, off);
-	if (name && t == ACC_WRITE)
-		return vfy_reject(e, VR_RDONLY, -EACCES, (int)regno, "only read from %s is supported", name);
-	return vfy_unsupported(e, (int)regno, "loads from the map itself");
-}
-
 static int other_mem(struct vfy_env *e, u32 regno, int off, int size, enum acc t, int value_regno)
 {
 	const struct vfy_reg *r = &cur_regs(e)[regno];
@@ -415,8 +420,10 @@ static int other_mem(struct vfy_env *e, u32 regno, int off, int size, enum acc t
 		if (base == R_TP_BUFFER || base == R_BUF)
 			return buf_mem(e, regno, off, size, t, value_regno);
 		if (base == R_CONST_MAP)
-			return map_ptr_mem(e, regno, off, t);
-		if (base == R_BTF_ID || base == R_ARENA)
+			return vfy_btf_map_mem(e, regno, off, size, t, value_regno);
+		if (base == R_BTF_ID)
+			return vfy_btf_mem(e, regno, off, size, t, value_regno);
+		if (base == R_ARENA)
 			return vfy_unsupported(e, (int)regno, vfy_type_str(e, r->type));
 	}
 	return vfy_reject(e, r->type & RF_MAYBE_NULL ? VR_NULL : VR_BAD_POINTER, -EACCES, (int)regno,
@@ -465,15 +472,31 @@ static bool rewrite_depends(u32 type)
 	return b == R_CTX || b == R_BTF_ID || b == R_ARENA || type_is_sk(type);
 }
 
-/* What is rewritten according to the pointer's type must see one type on all paths. */
-static int save_ptr_type(struct vfy_env *e, u32 type)
+/* Objects of the kernel, where loads must not fault. */
+static bool kernel_memory(u32 type)
+{
+	u32 b = R_BASE(type);
+
+	return (b == R_BTF_ID && !(type & RF_ALLOC)) || b == R_CONST_MAP || (type & RF_UNTRUSTED);
+}
+
+static bool mem_or_btf(u32 type) { return R_BASE(type) == R_MEM || R_BASE(type) == R_BTF_ID; }
+
+/* What is rewritten according to the pointer's type must see one type on all paths. A load from a kernel object that is
+ * trusted on one path only becomes one that cannot fault (aux.probe). */
+static int save_ptr_type(struct vfy_env *e, u32 type, bool load)
 {
 	struct vfy_aux *aux = &e->aux[e->insn];
+
+	if (load && kernel_memory(type))
+		aux->probe = 1;
 
 	if (aux->ptr_type == R_NOT_INIT) {
 		aux->ptr_type = type;
 		return 0;
 	}
+	if (load && mem_or_btf(type) && mem_or_btf(aux->ptr_type))
+		return 0;
 	if (type != aux->ptr_type && (rewrite_depends(type) || rewrite_depends(aux->ptr_type)))
 		return vfy_reject(e, VR_MIXED_POINTERS, -EINVAL, -1,
 				  "same insn cannot be used with different pointers");
@@ -493,7 +516,7 @@ int vfy_load(struct vfy_env *e, const struct bpf_insn *insn, bool strict, bool l
 	type = cur_regs(e)[insn->src_reg].type;
 	err = vfy_mem(e, insn->src_reg, insn->off, vfy_access_size(insn->code), ACC_READ, insn->dst_reg, strict,
 		      ldsx);
-	return err ? err : save_ptr_type(e, type);
+	return err ? err : save_ptr_type(e, type, true);
 }
 
 static int store_reg(struct vfy_env *e, const struct bpf_insn *insn, bool strict)
@@ -509,7 +532,7 @@ static int store_reg(struct vfy_env *e, const struct bpf_insn *insn, bool strict
 	type = cur_regs(e)[insn->dst_reg].type;
 	err = vfy_mem(e, insn->dst_reg, insn->off, vfy_access_size(insn->code), ACC_WRITE, insn->src_reg, strict,
 		      false);
-	return err ? err : save_ptr_type(e, type);
+	return err ? err : save_ptr_type(e, type, false);
 }
 
 int vfy_store(struct vfy_env *e, const struct bpf_insn *insn)
@@ -529,7 +552,7 @@ int vfy_store(struct vfy_env *e, const struct bpf_insn *insn)
 		return err;
 	type = cur_regs(e)[insn->dst_reg].type;
 	err = vfy_mem(e, insn->dst_reg, insn->off, vfy_access_size(insn->code), ACC_WRITE, -1, false, false);
-	return err ? err : save_ptr_type(e, type);
+	return err ? err : save_ptr_type(e, type, false);
 }
 
 /* ---- atomics ---- */
@@ -580,13 +603,13 @@ static int atomic_rmw(struct vfy_env *e, const struct bpf_insn *insn)
 			regs[load] = dst;
 			err = vfy_mem(e, insn->dst_reg, insn->off, size, ACC_WRITE, -1, true, false);
 			cur_regs(e)[load] = got;
-			return err ? err : save_ptr_type(e, dst.type);
+			return err ? err : save_ptr_type(e, dst.type, false);
 		}
 	}
 	if (err)
 		return err;
 	err = vfy_mem(e, insn->dst_reg, insn->off, size, ACC_WRITE, -1, true, false);
-	return err ? err : save_ptr_type(e, regs[insn->dst_reg].type);
+	return err ? err : save_ptr_type(e, regs[insn->dst_reg].type, false);
 }
 
 int vfy_atomic(struct vfy_env *e, const struct bpf_insn *insn)

@@ -76,6 +76,11 @@ int vfy_record_access(struct vfy_env *e, u32 regno, int off, int size)
 	return each_special(r->map, overlaps, &o);
 }
 
+int vfy_record_touch(struct vfy_env *e, const struct btf *b, u32 id, int off, int size)
+{
+	return 0;
+}
+
 int vfy_record_usable(struct vfy_env *e, const struct vfy_map *m)
 {
 	return 0;

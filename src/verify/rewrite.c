@@ -149,6 +149,8 @@ static int one(struct rw *w, u32 i)
 	}
 	if (e->aux[i].ctx_field)
 		return ctx_rewrite(w, i);
+	if (e->aux[i].probe)
+		e->out->image_flags |= IMG_F_STUBS;	/* no engine has loads that cannot fault yet */
 	if (type_is_sk(e->aux[i].ptr_type) && BPF_CLASS(in.code) == BPF_LDX)
 		return ctx_absent(w, i);
 	return emit(w, i, in);

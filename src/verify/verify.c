@@ -314,6 +314,8 @@ static int check(struct vfy_env *e)
 	if (!err)
 		err = vfy_cfg_check(e);
 	if (!err)
+		err = vfy_attach_check(e);
+	if (!err)
 		err = vfy_cfg_live(e);
 	if (!err)
 		err = walk_sub(e, 0);

@@ -40,6 +40,8 @@ struct vfy_in {
 	const void *func_info, *line_info;
 	u32 func_info_cnt, func_info_rec, line_info_cnt, line_info_rec;
 	const struct btf *vmlinux;	/* for BTF pointers and kfuncs; NULL: none */
+	bool vmlinux_foreign;		/* it is not of the kernel that skep is: what uses it cannot run here */
+	const struct btf *attach_btf;	/* where attach_btf_id is; NULL: vmlinux */
 	u32 attach_btf_id;
 	u32 log_level;			/* BPF_LOG_* bits: 1, 2, 4 */
 	bool kernel_walk;		/* exact `processed` counts */

@@ -94,7 +94,7 @@ struct vfy_slot {
 	u8 type[SLOT];			/* [SLOT - 1] is the lowest address: the order of the log */
 };
 
-struct vfy_retrange { s64 min, max; };
+struct vfy_retrange { s64 min, max; bool w32; };	/* w32: of the low half only */
 
 struct vfy_frame {
 	struct vfy_reg regs[11];
@@ -164,6 +164,7 @@ struct vfy_aux {
 	u16 live;			/* registers live before the instruction */
 	u8 jmp_point : 1, prune_point : 1, force_checkpoint : 1, calls_callback : 1, seen : 1;
 	u8 fastcall : 1, mid : 1;	/* second half of LD_IMM64 */
+	u8 probe : 1;			/* the load must not fault: on some path it reads a kernel object */
 	u8 ptr_kind;			/* enum vfy_base + 1 of the pointer that the access used; 0 none */
 	u32 ptr_type;			/* its full type: the same on each path where rewriting depends on it */
 	const struct spec_ctx_field *ctx_field;
@@ -214,6 +215,13 @@ struct vfy_env {
 	u32 id_gen;
 	bool allow_ptr_leaks, allow_uninit_stack, bypass_spec, bpf_capable, strict_align;
 	bool test_freq;		/* BPF_F_TEST_STATE_FREQ: remember a state at every prune point */
+	const struct btf *attach_btf;	/* attach.c: what a tracing program is made for */
+	const char *attach_name;
+	u32 attach_proto, attach_skip;	/* its FUNC_PROTO; arguments in front that programs do not see */
+	struct vfy_name_id {		/* ids of vmlinux's types by name, as they were asked for */
+		u64 hash;
+		s32 id;
+	} names[64];
 	bool seen_direct_write, have_calls;
 	bool oom, rejected;
 	int err_code;
@@ -305,6 +313,8 @@ int vfy_ld_imm(struct vfy_env *e, const struct bpf_insn *insn);
 /* ---- record.c ---- */
 int vfy_record_access(struct vfy_env *e, u32 regno, int off, int size);
 int vfy_record_usable(struct vfy_env *e, const struct vfy_map *m);
+/* Loads and stores stay away from the special fields of struct ID (program allocated objects). */
+int vfy_record_touch(struct vfy_env *e, const struct btf *b, u32 id, int off, int size);
 
 /* ---- state.c ---- */
 int vfy_frame_new(struct vfy_env *e, struct vfy_state *st, s32 callsite, u32 frameno, u32 subprog);
@@ -356,6 +366,24 @@ int vfy_stack_helper(struct vfy_env *e, u32 regno, int off, int size, bool zero_
 void vfy_scalar_id_assign(struct vfy_env *e, struct vfy_reg *r);
 const char *vfy_tnum_str(struct vfy_env *e, struct tnum t);
 void vfy_stack_read_mark(struct vfy_state *st, u32 frameno, u64 slots);
+
+/* ---- btfptr.c, attach.c ---- */
+s32 vfy_btf_id(struct vfy_env *e, const char *name, u32 kind);
+u32 vfy_btf_tag_flags(const struct btf *b, const struct btf_type *ptr);
+bool vfy_btf_ids_match(struct vfy_env *e, const struct btf *b, u32 id, u32 off, const struct btf *want_btf, u32 want,
+		       bool strict);
+bool vfy_reg_trusted(const struct vfy_reg *r);
+bool vfy_in_rcu(struct vfy_env *e);
+bool vfy_is_own_obj(const struct vfy_reg *r);
+void vfy_btf_reg(struct vfy_env *e, struct vfy_reg *r, const struct btf *b, u32 id, u32 flags);
+int vfy_btf_mem(struct vfy_env *e, u32 regno, int off, int size, enum acc t, int value_regno);
+int vfy_btf_map_mem(struct vfy_env *e, u32 regno, int off, int size, enum acc t, int value_regno);
+const char *vfy_btf_kind_name(const struct btf_type *t);
+int vfy_btf_ctx(struct vfy_env *e, int off, int size, struct vfy_reg *v);
+int vfy_btf_ctx_field(struct vfy_env *e, const struct spec_ctx_field *f, struct vfy_reg *v);
+int vfy_attach_check(struct vfy_env *e);
+bool vfy_hook_range(struct vfy_env *e, struct vfy_retrange *range);
+u32 vfy_iter_arg(struct vfy_env *e, u32 n);
 
 /* ---- call.c, helper.c, kfunc.c, exit.c ---- */
 int vfy_call_helper(struct vfy_env *e, const struct bpf_insn *insn);
