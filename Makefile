@@ -31,8 +31,9 @@ WRAP_SYMS := syscall epoll_ctl epoll_wait mmap mmap64 ioctl statfs statfs64 mkdi
 WRAP := $(addprefix -Wl$(comma)--wrap=,$(WRAP_SYMS))
 
 LIB_DIRS := base spec vm map prog hook agent verify sys
-LIB_SRC := $(sort $(filter-out %_test.c %_fuzz.c,$(foreach d,$(LIB_DIRS),$(wildcard src/$d/*.c))))
-LIB_OBJ := $(LIB_SRC:src/%.c=$B/obj/%.o)
+LIB_SRC := $(sort $(filter-out %_test.c %_fuzz.c %.bpf.c,$(foreach d,$(LIB_DIRS),$(wildcard src/$d/*.c))))
+VMLINUX_OBJ := $B/obj/gen/vmlinux_btf.o
+LIB_OBJ := $(LIB_SRC:src/%.c=$B/obj/%.o) $(VMLINUX_OBJ)
 TOOL_SRC := $(sort $(filter-out %_test.c %_fuzz.c,$(wildcard src/tool/*.c)))
 TOOL_OBJ := $(TOOL_SRC:src/%.c=$B/obj/%.o)
 PRELOAD_SRC := $(sort $(filter-out %_test.c,$(wildcard src/front/preload*.c)))

@@ -16,7 +16,7 @@ build/fuzz/obj/%.o: src/%.c
 	$(if $V,,@echo "  FUZZ  $<")
 	$Q$(CLANG) $(FUZZ_CFLAGS) -MMD -MP -c $< -o $@
 
-build/fuzz/libskep.a: $(FUZZ_OBJ)
+build/fuzz/libskep.a: $(FUZZ_OBJ) $(VMLINUX_OBJ)
 	@rm -f $@
 	$Q$(AR) rcs $@ $^
 

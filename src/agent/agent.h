@@ -18,6 +18,7 @@
 #include "base/domain.h"
 #include "base/tls.h"
 #include "hook/hook.h"
+#include "prog/task.h"
 
 #define AGENT_LEVELS		4		/* RUN_MAX_DEPTH: signal handlers nest */
 #define AGENT_STACK		(64u << 10)	/* one level's stack; aligned to its size. tls() is found by masking sp */
@@ -46,10 +47,9 @@ struct agent_thread {
 	u32 token;			/* of the process (agent_proc.token): stale in a fork child */
 	u32 claimed;			/* atomic; 1: somebody's */
 	s32 owner_pid, owner_tid;	/* to find out whether the thread still is */
-	s32 pid, tid;			/* 0: ask (fork, vfork and clone children; dropped by follow.c) */
-	u32 uid, gid;			/* in_creds: as last seen */
-	bool creds_known, comm_known;
-	char comm[16];
+	/* tls.who: pid, tid, credentials, comm. Its .keep and .task are set with the state, and kept in fork and vfork
+	 * children; the rest is 0 there, and dropped by follow.c */
+	struct task_mem task;		/* tls.who.task points to it */
 	/* A vfork child runs on its parent's state: the parent is suspended. Kept meanwhile: */
 	bool in_vfork;
 	struct tls vfork_tls;
@@ -97,12 +97,17 @@ static inline void agent_thread_check(struct agent_thread *t)
 enum { WHO_IDS = 1, WHO_CREDS = 2, WHO_COMM = 4, WHO_ALL = 7 };
 static inline void agent_who_forget(struct agent_thread *t, u32 what)
 {
-	if (what & WHO_IDS)
-		t->pid = t->tid = 0;
+	struct who *w = &t->tls.who;
+
+	if (what & WHO_IDS) {
+		w->pid = w->tid = 0;
+		w->exiting = false;
+		w->born = 0;		/* whoever saw it begin says so after this */
+	}
 	if (what & WHO_CREDS)
-		t->creds_known = false;
+		w->creds_known = false;
 	if (what & WHO_COMM)
-		t->comm_known = false;
+		w->comm_known = false;
 }
 /* States in use, for tests and doctor. */
 u32 agent_thread_count(void);

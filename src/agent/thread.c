@@ -178,7 +178,8 @@ static struct agent_thread *setup(u32 slot, u64 fs, s32 pid, s32 tid, bool share
 	}
 	memset(&t->level, 0, offsetof(struct agent_thread, tls) - offsetof(struct agent_thread, level));
 	memset(&t->tls, 0, sizeof(t->tls));
-	agent_who_forget(t, WHO_ALL);
+	memset(&t->task, 0, sizeof(t->task));
+	t->tls.who = (struct who){ .keep = true, .task = &t->task };
 	t->in_vfork = false;
 	t->owner_pid = pid;
 	t->owner_tid = tid;

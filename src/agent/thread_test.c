@@ -111,22 +111,22 @@ TEST(a_fork_child_goes_on_with_its_copy_as_somebody_else)
 
 	NEED(t);
 	run_workers();
-	t->pid = getpid();
-	t->tid = gettid();
-	t->creds_known = true;
+	t->tls.who.pid = getpid();
+	t->tls.who.tid = gettid();
+	t->tls.who.creds_known = true;
 	fflush(stdout);
 	pid = fork();
 	if (!pid) {
 		bool ok = agent_thread_get() == t;	/* checks the token */
 
-		ok = ok && !t->pid && !t->tid && t->creds_known;
+		ok = ok && !t->tls.who.pid && !t->tls.who.tid && t->tls.who.creds_known;
 		ok = ok && t->owner_tid == gettid() && t->owner_pid == getpid();
 		ok = ok && agent_thread_count() == 1 && agent.proc->token == t->token;
 		_exit(ok);
 	}
 	waitpid(pid, &st, 0);
 	EQ(st, 1 << 8);
-	EQ(t->pid, getpid());
+	EQ(t->tls.who.pid, getpid());
 }
 
 TEST(a_fork_childs_thread_without_state_gets_a_clean_one)

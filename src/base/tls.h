@@ -7,6 +7,22 @@
 #include "base/def.h"
 
 struct run;
+struct task_mem;
+
+/* Who a thread is, as the kernel last said: what its helpers need not ask again (asking costs, and a target's seccomp
+ * filter may forbid it). Kept between runs only where `keep` is set, by the agent, because only it sees fork, setuid and
+ * prctl: follow.c zeroes what these change. Filled by prog/task.c. */
+struct who {
+	bool keep;
+	bool creds_known, comm_known;
+	bool exiting;			/* in exit(2): exit_code is valid */
+	s32 pid, tid;			/* getpid(), gettid(); 0: ask */
+	u32 uid, gid;			/* real ones, valid with creds_known */
+	s32 exit_code;
+	char comm[16];
+	u64 born;			/* CLOCK_BOOTTIME in ns when the agent saw this task begin (clone, fork); 0: it did not */
+	struct task_mem *task;		/* where bpf_get_current_task() points (prog/task.h) */
+};
 
 /* One per thread, shared by all its nesting levels: code in a signal handler finds what it interrupted. */
 struct tls {
@@ -19,6 +35,7 @@ struct tls {
 	u32 prandom[4];			/* bpf_get_prandom_u32() */
 	int err;			/* errno, in the agent */
 	void *rseq;			/* struct rseq of the thread, NULL: none (agent only) */
+	struct who who;
 };
 
 #ifdef SKEP_AGENT
