@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* h_task.c - helpers on time, CPU and the current task. */
 #include <time.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "prog/helper.h"
+#include "prog/task.h"
 
 static u64 clock_ns(clockid_t id)
 {
@@ -73,23 +73,33 @@ HELPER_FN(get_prandom_u32)
 
 HELPER_FN(get_current_pid_tgid)
 {
-	return (u64)getpid() << 32 | (u32)syscall(SYS_gettid);
+	return (u64)(u32)task_pid() << 32 | (u32)task_tid();
 }
 
 HELPER_FN(get_current_uid_gid)
 {
-	return (u64)getgid() << 32 | getuid();
+	return task_uid_gid();
 }
 
+/* The kernel fills what it is given, and ends it with a NUL. */
 HELPER_FN(get_current_comm)
 {
-	char comm[16] = "";
+	char buf[TASK_COMM_LEN];
 	u32 n = (u32)r2;
 
 	if (!n)
 		return ERR(EINVAL);
-	prctl(PR_GET_NAME, comm);
 	memset(PTR(r1), 0, n);
-	memcpy(PTR(r1), comm, MIN(n - 1, strnlen(comm, sizeof(comm) - 1)));
+	memcpy(PTR(r1), task_comm(buf), MIN(n - 1, TASK_COMM_LEN - 1u));
 	return 0;
+}
+
+HELPER_FN(get_current_task)
+{
+	return (u64)(uintptr_t)task_current();
+}
+
+HELPER_FN(get_current_task_btf)
+{
+	return (u64)(uintptr_t)task_current();
 }

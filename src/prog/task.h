@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* task.h - the task_struct that programs see, and what is known of this process.
+/* task.h - who runs: identity as helpers answer it, and the task_struct that programs see.
  *
- * bpf_get_current_task() gives the address of a struct task_mem of the running thread: stable as long as the thread lives,
- * readable like any memory, written by that thread only, each time a program asks. What a hooked thread can have
- * without opening anything (own ids, credentials, name) it asks the kernel for, once, or finds in tls()->who. What it
- * cannot (its parent's name, start times) task_learn() reads from /proc, in a process that may open files. */
+ * bpf_get_current_task() gives the address of a struct task_mem of the running thread: the same as long as the thread lives,
+ * readable like any memory, filled anew each time a program asks. What a thread can have without opening anything (own ids,
+ * credentials, name, its parent's id) comes from system calls, or from tls()->who where that is kept (the agent). What it
+ * cannot (its parent's name, start times) task_learn() reads from /proc: the agent's helper does that, which may open files;
+ * in libraries whoever asks does it, once a second at most. */
 #ifndef SKEP_PROG_TASK_H
 #define SKEP_PROG_TASK_H
 
@@ -17,22 +18,19 @@
 struct task_mem {
 	struct task_struct self, leader, parent;	/* leader: used when self is not the first thread */
 	struct cred cred;
+	s32 owner;					/* tid; 0: free (libraries) */
 };
 
-/* This thread's, filled. NULL: no memory. Async-signal-safe. */
+/* This thread's, filled. NULL: no memory. Async-signal-safe, as all but task_learn(). */
 const struct task_struct *task_current(void);
 
-/* Identity, as bpf_get_current_*() answer. Async-signal-safe; no system call where tls()->who keeps it. */
-s32 task_pid(void);			/* thread group */
+s32 task_pid(void);				/* of the thread group */
 s32 task_tid(void);
-void task_comm(char comm[TASK_COMM_LEN]);
-u64 task_uid_gid(void);			/* gid << 32 | uid */
+u64 task_uid_gid(void);				/* gid << 32 | uid */
+const char *task_comm(char buf[TASK_COMM_LEN]);	/* NUL-terminated, zeroes behind; BUF is used if need be */
 
-/* Read names and start times of process PID and its parent from PROC (a directory fd of procfs; -1: "/proc"). Opens files: by
- * the agent's helper each round, by agent_start() and TEST_RUN. One caller at a time. 0 or -errno. */
-int task_learn(int proc, s32 pid);
-
-/* For the exit hooks: the task's exit_code and flags say that it is going. */
-void task_exiting(int exit_code);
+/* Read names and start times of process PID and of its parent below PROC ("/proc", or where the caller sees it). Opens files.
+ * One caller at a time (others return -EBUSY). 0 or -errno: what was known before stays. */
+int task_learn(const char *proc, s32 pid);
 
 #endif

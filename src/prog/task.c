@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* task.c - see task.h.
+ *
+ * Memory of tasks: in the agent a part of the thread's state; in libraries slots of chunks that are zero again in a
+ * fork child, taken by CAS on .owner and taken over from threads that are gone.
+ * What task_learn() knows is one record behind a sequence count: readers try a few times, then do without (its writer may
+ * have been killed in the middle). In a fork child it still is the parent's record: fill_parent() makes use of that. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/rawsys.h"
+#include "prog/task.h"
+
+#define PF_EXITING_	0x4u		/* the kernel's task_struct.flags */
+#define TICK_NS		10000000ull	/* USER_HZ is 100 on every architecture that skep knows */
+#define LEARN_NS	1000000000ull	/* how old a library's record may be */
+#define SLOTS		64u
+#define CHUNKS		64u
+
+/* ---- identity ---- */
+
+s32 task_pid(void)
+{
+	struct who *w = &tls()->who;
+	s32 pid = w->pid;
+
+	if (likely(pid))
+		return pid;
+	pid = (s32)raw_syscall3(SYS_getpid, 0, 0, 0);
+	if (w->keep)
+		w->pid = pid;
+	return pid;
+}
+
+s32 task_tid(void)
+{
+	struct who *w = &tls()->who;
+	s32 tid = w->tid;
+
+	if (likely(tid))
+		return tid;
+	tid = (s32)raw_syscall3(SYS_gettid, 0, 0, 0);
+	if (w->keep)
+		w->tid = tid;
+	return tid;
+}
+
+static void ask_creds(struct cred *c)
+{
+	raw_syscall3(SYS_getresuid, (long)&c->uid, (long)&c->euid, (long)&c->suid);
+	raw_syscall3(SYS_getresgid, (long)&c->gid, (long)&c->egid, (long)&c->sgid);
+}
+
+/* What is kept includes what the task's cred points to. */
+u64 task_uid_gid(void)
+{
+	struct who *w = &tls()->who;
+	struct cred mine, *c = w->keep && w->task ? &w->task->cred : &mine;
+
+	if (likely(w->creds_known))
+		return (u64)w->gid << 32 | w->uid;
+	ask_creds(c);
+	if (w->keep) {
+		w->uid = c->uid.val;
+		w->gid = c->gid.val;
+		w->creds_known = true;
+	}
+	return (u64)c->gid.val << 32 | c->uid.val;
+}
+
+const char *task_comm(char buf[TASK_COMM_LEN])
+{
+	struct who *w = &tls()->who;
+
+	if (likely(w->comm_known))
+		return w->comm;
+	memset(buf, 0, TASK_COMM_LEN);
+	raw_syscall3(SYS_prctl, PR_GET_NAME, (long)buf, 0);
+	if (w->keep) {
+		memcpy(w->comm, buf, TASK_COMM_LEN);
+		w->comm_known = true;
+	}
+	return buf;
+}
+
+/* ---- what /proc says ---- */
+
+struct proc_task {
+	s32 pid;
+	u64 start_boot;			/* ns after boot; 0: not known */
+	char comm[TASK_COMM_LEN];
+};
+
+static struct known {
+	u32 seq;			/* odd: being written */
+	u32 busy;
+	u64 when;			/* CLOCK_MONOTONIC_COARSE */
+	struct proc_task self, parent;
+} known;
+
+static u64 clock_ns(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return (u64)t.tv_sec * 1000000000u + (u64)t.tv_nsec;
+}
+
+static char *put_str(char *p, const char *end, const char *s)
+{
+	while (*s && p < end)
+		*p++ = *s++;
+	*p = 0;
+	return p;
+}
+
+static char *put_num(char *p, const char *end, u32 v)
+{
+	char b[12], *d = b + sizeof(b) - 1;
+
+	*d = 0;
+	do
+		*--d = (char)('0' + v % 10);
+	while (v /= 10);
+	return put_str(p, end, d);
+}
+
+static u64 number(const char **s)
+{
+	u64 v = 0;
+
+	while (**s >= '0' && **s <= '9')
+		v = v * 10 + (u64)(*(*s)++ - '0');
+	return v;
+}
+
+/* "PID (NAME) S PPID ... field 22": the name may hold anything, so its end is the last parenthesis. */
+static int parse_stat(const char *s, struct proc_task *t, s32 *ppid)
+{
+	const char *open = strchr(s, '('), *close = strrchr(s, ')');
+	size_t n;
+
+	if (!open || !close || close < open || strlen(close) < 5)
+		return -EUCLEAN;
+	n = MIN((size_t)(close - open - 1), (size_t)TASK_COMM_LEN - 1);
+	memset(t->comm, 0, sizeof(t->comm));
+	memcpy(t->comm, open + 1, n);
+	s = close + 4;
+	*ppid = (s32)number(&s);
+	for (u32 field = 4; field < 22; field++) {
+		s = strchr(s, ' ');
+		if (!s)
+			return -EUCLEAN;
+		s++;
+	}
+	t->start_boot = number(&s) * TICK_NS;
+	return 0;
+}
+
+static int read_stat(const char *proc, s32 pid, struct proc_task *t, s32 *ppid)
+{
+	char path[160], text[1024];
+	const char *end = path + sizeof(path) - 1;
+	long fd, n;
+
+	put_str(put_num(put_str(put_str(path, end, proc), end, "/"), end, (u32)pid), end, "/stat");
+	fd = raw_syscall4(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return (int)fd;
+	n = raw_syscall3(SYS_read, fd, (long)text, sizeof(text) - 1);
+	raw_syscall3(SYS_close, fd, 0, 0);
+	if (n < 0)
+		return (int)n;
+	text[n] = 0;
+	t->pid = pid;
+	return parse_stat(text, t, ppid);
+}
+
+int task_learn(const char *proc, s32 pid)
+{
+	struct proc_task self = { 0 }, parent = { 0 };
+	s32 ppid, dontcare;
+	int err;
+
+	if (__atomic_exchange_n(&known.busy, 1, __ATOMIC_ACQUIRE))
+		return -EBUSY;
+	err = read_stat(proc, pid, &self, &ppid);
+	if (!err) {
+		if (!ppid || read_stat(proc, ppid, &parent, &dontcare))
+			parent = (struct proc_task){ .pid = ppid };
+		WRITE_ONCE(known.seq, known.seq | 1);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);	/* pairs with the one in look_up() */
+		known.self = self;
+		known.parent = parent;
+		WRITE_ONCE(known.when, clock_ns(CLOCK_MONOTONIC_COARSE));
+		STORE_RELEASE(known.seq, known.seq + 1);
+	}
+	STORE_RELEASE(known.busy, 0);
+	return err;
+}
+
+static bool look_up(struct proc_task *self, struct proc_task *parent)
+{
+	for (u32 i = 0; i < 4; i++) {
+		u32 seq = LOAD_ACQUIRE(known.seq);
+
+		*self = known.self;
+		*parent = known.parent;
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		if (!(seq & 1) && READ_ONCE(known.seq) == seq)
+			return seq != 0;
+	}
+	return false;
+}
+
+#ifdef SKEP_AGENT
+static void learn_if_old(s32 pid, s32 ppid)
+{
+}
+#else
+static void learn_if_old(s32 pid, s32 ppid)
+{
+	if (known.self.pid != pid || known.parent.pid != ppid ||
+	    clock_ns(CLOCK_MONOTONIC_COARSE) - READ_ONCE(known.when) > LEARN_NS)
+		task_learn("/proc", pid);
+}
+#endif
+
+/* ---- memory ---- */
+
+#ifdef SKEP_AGENT
+static struct task_mem *memory(s32 tid)
+{
+	return tls()->who.task;
+}
+#else
+static struct task_mem *chunks[CHUNKS];
+
+static struct task_mem *chunk(u32 i)
+{
+	struct task_mem *c = LOAD_ACQUIRE(chunks[i]), *none = NULL;
+	size_t size = sizeof(struct task_mem) * SLOTS;
+	long addr;
+
+	if (c)
+		return c;
+	addr = raw_mmap(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	if (addr < 0 && addr > -4096)
+		return NULL;
+	c = (struct task_mem *)addr;
+	madvise(c, size, MADV_WIPEONFORK);
+	if (__atomic_compare_exchange_n(&chunks[i], &none, c, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return c;
+	munmap(c, size);
+	return none;
+}
+
+/* A slot of chunk C that is free, or (DEAD) whose thread is gone. */
+static struct task_mem *take_slot(struct task_mem *c, s32 tid, bool dead)
+{
+	for (u32 i = 0; i < SLOTS; i++) {
+		s32 owner = READ_ONCE(c[i].owner);
+
+		if (owner && owner != tid &&
+		    (!dead || raw_syscall3(SYS_tgkill, getpid(), owner, 0) != -ESRCH))
+			continue;
+		if (__atomic_compare_exchange_n(&c[i].owner, &owner, tid, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+			memset(&c[i], 0, offsetof(struct task_mem, owner));
+			return &c[i];
+		}
+	}
+	return NULL;
+}
+
+static struct task_mem *memory(s32 tid)
+{
+	struct task_mem *m = tls()->who.task, *c;
+
+	if (likely(m && READ_ONCE(m->owner) == tid))
+		return m;
+	m = NULL;
+	for (u32 i = 0; !m && i < CHUNKS && (c = chunk(i)); i++) {
+		m = take_slot(c, tid, false);
+		if (!m)
+			m = take_slot(c, tid, true);
+	}
+	tls()->who.task = m;
+	return m;
+}
+#endif
+
+/* ---- filling ---- */
+
+/* The two clocks differ by the time that the machine slept. */
+static void fill_start(struct task_struct *t, u64 start_boot)
+{
+	t->start_boottime = start_boot;
+	t->start_time = start_boot;
+	if (start_boot)
+		t->start_time -= clock_ns(CLOCK_BOOTTIME) - clock_ns(CLOCK_MONOTONIC);
+}
+
+static void fill_from(struct task_struct *t, const struct proc_task *p)
+{
+	memcpy(t->comm, p->comm, sizeof(t->comm));
+	if (t->start_boottime != p->start_boot)
+		fill_start(t, p->start_boot);
+}
+
+static void fill_parent(struct task_mem *m, s32 ppid, const struct proc_task *self, const struct proc_task *parent)
+{
+	static const struct proc_task nothing;
+	struct task_struct *p = &m->parent;
+	const struct proc_task *from = &nothing;
+
+	if (parent->pid == ppid && self->pid == m->self.tgid)
+		from = parent;
+	else if (self->pid == ppid)
+		from = self;			/* a fork or vfork child, before its own helper has looked */
+	p->pid = p->tgid = ppid;
+	p->group_leader = p;
+	fill_from(p, from);
+}
+
+static void fill_creds(struct task_mem *m)
+{
+	if (tls()->who.keep)
+		task_uid_gid();
+	else
+		ask_creds(&m->cred);
+	m->self.cred = m->self.real_cred = &m->cred;
+	m->leader.cred = m->leader.real_cred = &m->cred;
+}
+
+static void fill_self(struct task_mem *m, s32 pid, s32 tid, const struct proc_task *self)
+{
+	const struct who *w = &tls()->who;
+	struct task_struct *t = &m->self;
+	char comm[TASK_COMM_LEN];
+
+	t->pid = tid;
+	t->tgid = pid;
+	t->real_parent = t->parent = &m->parent;
+	t->group_leader = tid == pid ? t : &m->leader;
+	t->flags = w->exiting ? PF_EXITING_ : 0;
+	t->exit_code = w->exiting ? w->exit_code : 0;
+	memcpy(t->comm, task_comm(comm), TASK_COMM_LEN);
+	if (w->born && t->start_boottime != w->born)
+		fill_start(t, w->born);
+	else if (!w->born && tid == pid && self->pid == pid && t->start_boottime != self->start_boot)
+		fill_start(t, self->start_boot);
+}
+
+static void fill_leader(struct task_mem *m, const struct proc_task *self)
+{
+	static const struct proc_task nothing;
+	struct task_struct *l = &m->leader;
+
+	l->pid = l->tgid = m->self.tgid;
+	l->real_parent = l->parent = &m->parent;
+	l->group_leader = l;
+	fill_from(l, self->pid == l->pid ? self : &nothing);
+}
+
+const struct task_struct *task_current(void)
+{
+	s32 pid = task_pid(), tid = task_tid(), ppid = (s32)raw_syscall3(SYS_getppid, 0, 0, 0);
+	struct task_mem *m = memory(tid);
+	struct proc_task self, parent;
+
+	if (!m)
+		return NULL;
+	learn_if_old(pid, ppid);
+	if (!look_up(&self, &parent))
+		self = parent = (struct proc_task){ 0 };
+	fill_self(m, pid, tid, &self);
+	if (tid != pid)
+		fill_leader(m, &self);
+	fill_parent(m, ppid, &self, &parent);
+	fill_creds(m);
+	return &m->self;
+}
