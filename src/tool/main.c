@@ -174,6 +174,8 @@ static int dispatch(int argc, char **argv)
 		return cmd_help_top(0, NULL);
 	if (argv[0][0] == '-')
 		return fail(EXIT_USAGE, "unknown option '%s': see 'skep help'", argv[0]);
+	if (argc && !strcmp(argv[0], "agent-sites"))	/* for agents: not in the table */
+		return cmd_agent_sites(argc - 1, argv + 1);
 	return cmd_dispatch(commands, "", argc, argv);
 }
 

@@ -75,6 +75,7 @@ int cmd_disasm(int argc, char **argv);
 int cmd_feature(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_gc(int argc, char **argv);
+int cmd_agent_sites(int argc, char **argv);
 int cmd_trace_pipe(int argc, char **argv);
 
 /* The lines that programs of this process print by bpf_printk(), on stderr as they come. */
