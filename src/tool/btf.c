@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "tool/maps.h"
+#include "tool/vmlinux.h"
 
 static int list_one(u32 id)
 {
@@ -51,46 +52,55 @@ static int do_list(int argc, char **argv)
 	return rc;
 }
 
-static void put_c(void *ctx, const char *fmt, va_list ap)
+static int dump(const struct btf *btf)
 {
-	vprintf(fmt, ap);
+	int err = btf_write_c(btf, stdout);
+
+	return err ? fail_errno(err, "btf dump") : 0;
 }
 
-static int dump_c(const struct btf *btf)
+/* An object's types, or skep's own under the name that the kernel's have. */
+static int dump_file(const char *path)
 {
-	struct btf_dump *d = btf_dump__new(btf, put_c, NULL, NULL);
-	int err = (int)libbpf_get_error(d);
+	struct btf *btf = strcmp(path, VMLINUX_PATH) ? btf__parse(path, NULL) : vmlinux_open();
+	int rc;
 
-	if (err)
-		return fail_errno(err, "btf dump");
-	for (u32 id = 1; id < btf__type_cnt(btf) && !err; id++)
-		err = btf_dump__dump_type(d, id);
-	btf_dump__free(d);
-	return err ? fail_errno(err, "btf dump") : 0;
+	if (!btf)
+		return fail_errno(-errno, "%s", path);
+	rc = dump(btf);
+	btf__free(btf);
+	return rc;
+}
+
+static int dump_id(u32 id)
+{
+	struct btf *btf = btf__load_from_kernel_by_id(id);
+	int rc;
+
+	if (libbpf_get_error(btf))
+		return errno == ENOENT ? fail(EXIT_FAILED, "no btf has id %u", id) : fail_errno(-errno, "btf id %u", id);
+	rc = dump(btf);
+	btf__free(btf);
+	return rc;
 }
 
 static int do_dump(int argc, char **argv)
 {
-	struct btf *btf;
-	int rc;
 	u32 id;
 
-	if (argc < 2 || !is_prefix(argv[0], "id") || parse_u32(argv[1], &id))
-		return fail(EXIT_USAGE, "which? Say: btf dump id N");
 	if (opt.json)
 		return fail(EXIT_USAGE, "btf dump prints C, not JSON");
-	btf = btf__load_from_kernel_by_id(id);
-	if (libbpf_get_error(btf))
-		return errno == ENOENT ? fail(EXIT_FAILED, "no btf has id %u", id) : fail_errno(-errno, "btf id %u", id);
-	rc = dump_c(btf);
-	btf__free(btf);
-	return rc;
+	if (argc >= 2 && is_prefix(argv[0], "file"))
+		return dump_file(argv[1]);
+	if (argc >= 2 && is_prefix(argv[0], "id") && !parse_u32(argv[1], &id))
+		return dump_id(id);
+	return fail(EXIT_USAGE, "which? Say: btf dump id N, or btf dump file FILE");
 }
 
 static const struct cmd commands[] = {
 	{ "list", do_list, "", "type information loaded" },
 	{ "show", do_list, "", "the same" },
-	{ "dump", do_dump, "id N [format c]", "as C" },
+	{ "dump", do_dump, "id N | file FILE [format c]", "as C; file " VMLINUX_PATH ": skep's own types" },
 	{},
 };
 

@@ -120,11 +120,10 @@ bool is_prefix(const char *word, const char *name)
 	return *word && !strncmp(word, name, strlen(word));
 }
 
-/* Edits between two short words (Levenshtein). */
-static u32 distance(const char *a, const char *b)
+u32 word_distance(const char *a, const char *b)
 {
 	size_t la = strlen(a), lb = strlen(b);
-	u32 row[32];
+	u32 row[96];
 
 	if (la >= ARRAY_SIZE(row) || lb >= ARRAY_SIZE(row))
 		return ~0u;
@@ -151,7 +150,7 @@ static const char *nearest(const struct cmd *table, const char *word)
 	u32 d, min = 3;
 
 	for (; table->name; table++) {
-		d = distance(word, table->name);
+		d = word_distance(word, table->name);
 		if (d < min && d < strlen(table->name)) {
 			min = d;
 			best = table->name;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* compile.c - BPF C to an object file by clang, an outside program.
  *
+ * "vmlinux.h" is skep's own, unless the program brings one: clang finds it in a folder that exists only as an overlay.
  * clang's messages go to stderr as they are; the first error is also what the one-line message says. Which clang:
  * $CLANG, else "clang", else the newest "clang-N" found. */
 #include <errno.h>
@@ -8,6 +9,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +17,7 @@
 #include "base/sbuf.h"
 #include "tool/compile.h"
 #include "tool/libbpf.h"
+#include "tool/vmlinux.h"
 
 extern char **environ;
 
@@ -68,13 +71,43 @@ struct args {
 	u32 n;
 };
 
+/* The folder OVERLAY with vmlinux.h in it: two memory files, which clang inherits. */
+#define OVERLAY	"/skep-include"
+struct overlay {
+	int header, map;
+	char map_path[32];
+};
+
 static void arg(struct args *a, const char *s)
 {
 	if (a->n < MAX_ARGS - 1)
 		a->v[a->n++] = s;
 }
 
-static void build_args(struct args *a, const char *clang, const char *path, const struct cc_opts *cc, const char *out)
+static int overlay_make(struct overlay *o)
+{
+	o->map = -1;
+	o->header = vmlinux_fd_header();
+	if (o->header < 0)
+		return o->header;
+	o->map = memfd_create("overlay", 0);
+	if (o->map < 0 ||
+	    dprintf(o->map, "{\"version\":0,\"roots\":[{\"type\":\"directory\",\"name\":\"" OVERLAY "\",\"contents\":"
+		    "[{\"type\":\"file\",\"name\":\"vmlinux.h\",\"external-contents\":\"/proc/self/fd/%d\"}]}]}\n", o->header) < 0)
+		return -errno;
+	snprintf(o->map_path, sizeof(o->map_path), "/proc/self/fd/%d", o->map);
+	return 0;
+}
+
+static void overlay_close(struct overlay *o)
+{
+	if (o->header >= 0)
+		close(o->header);
+	if (o->map >= 0)
+		close(o->map);
+}
+
+static void build_args(struct args *a, const char *clang, const char *path, const struct cc_opts *cc, const struct overlay *o)
 {
 	static const char *const fixed[] = { "-target", "bpf", "-g", "-O2", "-Wall", ARCH_DEFINE };
 
@@ -94,12 +127,16 @@ static void build_args(struct args *a, const char *clang, const char *path, cons
 		arg(a, "-idirafter");
 		arg(a, MULTIARCH);
 	}
+	arg(a, "-ivfsoverlay");
+	arg(a, o->map_path);
+	arg(a, "-idirafter");
+	arg(a, OVERLAY);
 	if (isatty(STDERR_FILENO) && color(STDERR_FILENO))
 		arg(a, "-fcolor-diagnostics");
 	arg(a, "-c");
 	arg(a, path);
 	arg(a, "-o");
-	arg(a, out);
+	arg(a, "-");
 	a->v[a->n] = NULL;
 }
 
@@ -148,32 +185,43 @@ static int spawn(const struct args *a, int out_fd, int err_fd, pid_t *pid)
 	return -err;
 }
 
-int compile_c(const char *path, const struct cc_opts *cc, int out_fd)
+static int run(const struct args *a, const char *path, int out_fd)
 {
-	const char *clang = compile_find_clang();
 	struct sbuf text = {};
-	struct args a = {};
 	int p[2], status = 0, rc;
 	pid_t pid;
 
-	if (!clang)
-		return fail(EXIT_ENV, "%s needs clang, which is not installed: apt-get install clang, or give a compiled .bpf.o",
-			    path);
-	build_args(&a, clang, path, cc, "-");
 	if (pipe2(p, O_CLOEXEC))
 		return fail_errno(-errno, "pipe");
-	rc = spawn(&a, out_fd, p[1], &pid);
+	rc = spawn(a, out_fd, p[1], &pid);
 	close(p[1]);
 	if (rc) {
 		close(p[0]);
-		return fail_errno(rc, "cannot start %s", clang);
+		return fail_errno(rc, "cannot start %s", a->v[0]);
 	}
 	relay(p[0], &text);
 	close(p[0]);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (status)
-		rc = explain(clang, path, &text, status);
+		rc = explain(a->v[0], path, &text, status);
 	sbuf_free(&text);
+	return rc;
+}
+
+int compile_c(const char *path, const struct cc_opts *cc, int out_fd)
+{
+	const char *clang = compile_find_clang();
+	struct overlay o;
+	struct args a = {};
+	int rc;
+
+	if (!clang)
+		return fail(EXIT_ENV, "%s needs clang, which is not installed: apt-get install clang, or give a compiled .bpf.o",
+			    path);
+	rc = overlay_make(&o);
+	build_args(&a, clang, path, cc, &o);
+	rc = rc ? fail_errno(rc, "no room for vmlinux.h") : run(&a, path, out_fd);
+	overlay_close(&o);
 	return rc;
 }

@@ -9,6 +9,7 @@
 
 #include "base/obj.h"
 #include "base/sbuf.h"
+#include "spec/vmlinux.h"
 #include "sys/door.h"
 #include "sys/sys.h"
 
@@ -48,6 +49,12 @@ void rejection_path_json(struct json *j, const char *key)
 		json_end(j, '}');
 	}
 	json_end(j, ']');
+}
+
+const void *vmlinux_btf(u32 *size)
+{
+	*size = spec_vmlinux.size;
+	return spec_vmlinux.data;
 }
 
 static struct obj_dir *dir(void)

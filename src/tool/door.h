@@ -22,6 +22,7 @@ void rejection_path_json(struct json *j, const char *key);
 /* fdinfo's number for FIELD ("frozen", "memlock", "owner_prog_type"), or 0. */
 u64 fdinfo_u64(int fd, const char *field);
 int gc_run(void);			/* objects removed, or -errno */
+const void *vmlinux_btf(u32 *size);	/* skep's own kernel types: /sys/kernel/btf/vmlinux of its clients */
 struct obj_dir;
 int tool_dir(struct obj_dir **out);	/* the directory that this client works on; 0 or -errno */
 bool gc_used(void);			/* has this process opened the directory? */

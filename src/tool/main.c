@@ -14,7 +14,7 @@
 static int cmd_help_top(int argc, char **argv);
 static int cmd_version(int argc, char **argv);
 
-#define BTF_ARGS "list | dump id N"
+#define BTF_ARGS "list | dump id N | dump file FILE"
 
 #define CC_HELP \
 	"  -I DIR, -D NAME[=VALUE]  for clang, when FILE is C\n"

@@ -11,6 +11,7 @@
 #include "tool/elfbtf.h"
 #include "tool/compile.h"
 #include "tool/libbpf.h"
+#include "tool/vmlinux.h"
 
 #define MAX_OBJECT	(1ull << 30)	/* larger files are no BPF objects */
 
@@ -152,9 +153,20 @@ static bool btf_refused(const struct source *s)
 	return err;
 }
 
+/* What CO-RE is resolved against: a memory file that stays open. */
+static const char *vmlinux_path(void)
+{
+	static char path[32];
+	int fd;
+
+	if (!*path && (fd = vmlinux_fd_btf()) >= 0)
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return *path ? path : NULL;
+}
+
 struct bpf_object *source_open(const struct source *s, int *rc)
 {
-	LIBBPF_OPTS(bpf_object_open_opts, o, .object_name = s->name);
+	LIBBPF_OPTS(bpf_object_open_opts, o, .object_name = s->name, .btf_custom_path = vmlinux_path());
 	struct bpf_object *obj;
 	const char *why;
 	int err;

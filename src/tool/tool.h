@@ -32,6 +32,7 @@ int cmd_dispatch(const struct cmd *table, const char *noun, int argc, char **arg
 int cmd_help(const struct cmd *table, const char *noun);
 /* Is WORD a prefix of NAME? As bpftool: "pin" for "pinned". */
 bool is_prefix(const char *word, const char *name);
+u32 word_distance(const char *a, const char *b);	/* edits between two short words (Levenshtein) */
 
 /* Prints "skep: ..." on stderr (under -j {"error":"..."} on stdout); returns CODE, to be returned. */
 int fail(int code, const char *fmt, ...) __printf(2, 3);
