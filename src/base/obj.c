@@ -213,6 +213,24 @@ bool obj_alive(struct obj_dir *d, enum obj_kind kind, u32 id)
 	return alive;
 }
 
+int obj_peek(struct obj_dir *d, enum obj_kind kind, u32 id, struct obj_hdr *out)
+{
+	int err = obj_dir_ready(d), fd;
+	struct stat st;
+
+	if (err || kind >= OBJ_KINDS)
+		return err ? err : -EINVAL;
+	fd = open_name(d, kind, id, O_RDONLY);
+	if (fd < 0)
+		return -ENOENT;
+	if (fstat(fd, &st) || read_hdr(fd, st.st_size, out, sizeof(*out)) || out->magic != OBJ_MAGIC ||
+	    out->version != OBJ_VERSION || out->kind != kind || out->id != id || out->state != OBJ_LIVE ||
+	    obj_looks_dead(fd))
+		err = -ENOENT;
+	close(fd);
+	return err;
+}
+
 /* ---- listing ---- */
 
 struct id_list {
@@ -247,20 +265,40 @@ static int by_id(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-int obj_next_id(struct obj_dir *d, enum obj_kind kind, u32 start, u32 *next)
+static int list_ids(struct obj_dir *d, enum obj_kind kind, struct id_list *l)
 {
-	struct id_list l = { .above = start };
 	int err = obj_dir_ready(d);
 
 	if (!err && kind >= OBJ_KINDS)
 		err = -EINVAL;
 	if (!err)
-		err = obj_each(d->kind_fd[kind], ".", add_id, &l);
-	if (!err) {
-		if (l.nr)
-			qsort(l.id, l.nr, sizeof(*l.id), by_id);
-		err = -ENOENT;
+		err = obj_each(d->kind_fd[kind], ".", add_id, l);
+	if (!err && l->nr)
+		qsort(l->id, l->nr, sizeof(*l->id), by_id);
+	return err;
+}
+
+int obj_ids(struct obj_dir *d, enum obj_kind kind, u32 **ids, u32 *nr)
+{
+	struct id_list l = { 0 };
+	int err = list_ids(d, kind, &l);
+
+	if (err) {
+		free(l.id);
+		return err;
 	}
+	*ids = l.id;
+	*nr = l.nr;
+	return 0;
+}
+
+int obj_next_id(struct obj_dir *d, enum obj_kind kind, u32 start, u32 *next)
+{
+	struct id_list l = { .above = start };
+	int err = list_ids(d, kind, &l);
+
+	if (!err)
+		err = -ENOENT;
 	for (u32 i = 0; i < l.nr && err == -ENOENT; i++) {
 		if (!obj_alive(d, kind, l.id[i])) {
 			obj_collect(d, kind, l.id[i]);

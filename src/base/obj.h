@@ -117,7 +117,11 @@ void obj_abort(struct obj *o, int fd);
 /* Opening: a client fd for an id (-ENOENT when dead or absent). oflags: O_RDWR, O_RDONLY or O_WRONLY. */
 int obj_open_id(struct obj_dir *d, enum obj_kind kind, u32 id, int oflags);
 int obj_next_id(struct obj_dir *d, enum obj_kind kind, u32 start, u32 *next);	/* -ENOENT at the end */
+/* The names of a registry, ascending; some may be dead. The caller frees *IDS. */
+int obj_ids(struct obj_dir *d, enum obj_kind kind, u32 **ids, u32 *nr);
 bool obj_alive(struct obj_dir *d, enum obj_kind kind, u32 id);
+/* A live object's header as it is now, by a look that nobody notices: no reference is taken. -ENOENT: not alive. */
+int obj_peek(struct obj_dir *d, enum obj_kind kind, u32 id, struct obj_hdr *out);
 
 /* Which object of D is this fd? -EBADF: not an open fd; -EINVAL: open, but no object of D of that kind.
  * Fills dev/ino; does not map. */

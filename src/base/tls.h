@@ -34,6 +34,7 @@ struct tls {
 	u8 chaining;			/* fault.c: in somebody else's handler */
 	u32 prandom[4];			/* bpf_get_prandom_u32() */
 	int err;			/* errno, in the agent */
+	u64 *hook_in;			/* hook/fire.c: where this thread says that it is inside; NULL: none yet */
 	void *rseq;			/* struct rseq of the thread, NULL: none (agent only) */
 	struct who who;
 };

@@ -13,36 +13,46 @@
 
 #include "base/def.h"
 #include "base/obj.h"
+#include "spec/events.h"		/* enum hook_point */
 
-/* obj_hdr.kind_data of OBJ_LINK: what an attachment is. Written by sys before publication, constant afterwards.
- * Untrusted when read: hook_learn() checks it. The program is the link's reference "prog". */
+/* obj_hdr.kind_data of OBJ_LINK, and of an OBJ_PERF that programs are attached to (private_size 0, which tells it from one
+ * they write to): what an attachment is. Of a link constant once it is published. An event's program is set once, by
+ * PERF_EVENT_IOC_SET_BPF: what belongs to it is written before prog_id. Untrusted when read: hook_each_link() checks it.
+ * References: "prog", and of a link to an event "event". */
 struct link_meta {
 	u32 version;			/* LINK_VERSION */
 	u32 link_type;			/* BPF_LINK_TYPE_*: what LINK_GET_INFO says */
 	u32 point;			/* enum hook_point */
 	s32 nr;				/* HOOK_SYS_*: system call number, -1: all */
 	u32 flags;			/* LINK_F_* */
-	u32 prog_id, prog_type, attach_type;
+	u32 prog_id;			/* 0: none yet; LINK_PROG_BUSY: being set. Atomic */
+	u32 prog_type, attach_type;
 	u64 prog_gen;
 	u64 cookie;
-	s32 pid;			/* only this process (tgid); -1: all */
-	s32 cpu;			/* as perf_event_open was told; -1: all */
-	u64 scope;			/* only processes with this $SKEP_SCOPE; 0: all of the directory */
+	s32 pid;			/* only this process (tgid); -1: all. What perf_event_open is told is not looked at,
+					 * as in the kernel, for tracepoints and kprobes */
 	u32 tp_id;			/* tracepoint id, 0: none */
-	u32 pad;
+	u64 scope;			/* only processes with this $SKEP_SCOPE; 0: all of the directory */
+	u64 attached_ns;		/* CLOCK_BOOTTIME: programs run in this order */
+	u32 event_type;			/* BPF_PERF_EVENT_*, 0: no perf event */
+	u32 event_id;			/* of a link: its perf event's object */
+	u64 event_gen;
 	char name[128];			/* "sys_enter_execve", "__x64_sys_getppid", ... for LINK_GET_INFO */
 };
 #define LINK_VERSION	1
-#define LINK_F_PAUSED	BIT(0)		/* PERF_EVENT_IOC_DISABLE; atomic, may change */
+#define LINK_PROG_BUSY	UINT32_MAX
 
-/* Where the agent calls in. How a program is called there (tracepoint record, raw arguments, pt_regs) follows from
- * the point and the program's type. */
-enum hook_point {
-	HOOK_SYS_ENTER, HOOK_SYS_EXIT,		/* tracepoint/syscalls/sys_*_NAME (nr >= 0), raw_syscalls, raw_tp (nr -1) */
-	HOOK_KSYSCALL, HOOK_KRETSYSCALL,	/* kprobe/kretprobe on __x64_sys_NAME */
-	HOOK_SCHED_EXEC, HOOK_SCHED_FORK, HOOK_SCHED_EXIT,
-	HOOK_POINTS,
+/* An attachment as it was a moment ago. */
+struct hook_link {
+	enum obj_kind kind;		/* OBJ_LINK or OBJ_PERF */
+	u32 id;
+	u64 gen;
+	struct link_meta m;		/* checked copy */
 };
+/* Calls FN for each live attachment (with a program) of D, in no order, until it returns nonzero; returns that, or -errno. */
+int hook_each_link(struct obj_dir *d, int (*fn)(void *arg, const struct hook_link *l), void *arg);
+/* One of them; also an event without a program. -ENOENT: not alive, or no attachment. */
+int hook_get_link(struct obj_dir *d, enum obj_kind kind, u32 id, struct hook_link *out);
 
 /* Linux's struct pt_regs on x86-64: what probes and raw tracepoints see. */
 struct hook_regs {
@@ -79,12 +89,12 @@ void hook_counts(struct hook_counts *c);
 
 /* What a system call is about to do. regs->orig_ax is the number, arguments in di si dx r10 r8 r9 as at the syscall
  * instruction; ax is -ENOSYS for the programs, as in the kernel. Returns true when bpf_override_return() was called: the
- * call must not be made, regs->ax is its result. */
+ * call must not be made, regs->ax is its result. hook_fire_sys_exit() is due all the same. */
 bool hook_fire_sys_enter(struct hook_regs *regs);
 /* regs->ax is the result. */
 void hook_fire_sys_exit(struct hook_regs *regs);
 void hook_fire_sched_exec(const char *filename, s32 pid, s32 old_pid);
 void hook_fire_sched_fork(const char *parent_comm, s32 parent_pid, const char *child_comm, s32 child_pid);
-void hook_fire_sched_exit(const char *comm, s32 pid, s32 prio);
+void hook_fire_sched_exit(const char *comm, s32 pid, s32 prio, bool group_dead);
 
 #endif

@@ -36,6 +36,8 @@ struct run {
 	bool leased, lease_nested;
 	u8 depth;
 	u8 fault;			/* fault_exit() wants it */
+	bool overridden;		/* bpf_override_return(): the hooked call is not to be made, but ... */
+	u64 override;			/* ... this returned */
 	u64 cookie;
 	u64 scratch[4];			/* of helpers that must hand out memory (LD_ABS, ...) */
 };

@@ -38,6 +38,7 @@ int prog_enter(struct prog *p, struct run *r)
 	r->cpu = 0;
 	r->leased = false;
 	r->cookie = 0;
+	r->overridden = false;
 	if (p->needs_cpu) {
 		slot = lease_take(r->dir->dom, &r->lease_nested);
 		if (slot < 0)

@@ -127,6 +127,7 @@ struct spec_helper {
 #define SPEC_HELPER_TARGET	BIT(13)		/* only in programs attached to what a list names: else
 						 * "helper call is not allowed in probe" */
 #define SPEC_HELPER_TRACES	BIT(14)		/* writes to the directory's trace buffer */
+#define SPEC_HELPER_OVERRIDES	BIT(15)	/* only for entries of functions whose calls may be replaced by an error */
 #define SPEC_HELPER_CAST	BIT(12)		/* returns the same socket seen otherwise: shares arg 1's reference */
 
 extern const struct spec_helper spec_helpers[];	/* indexed by id, [0] unspec */

@@ -60,6 +60,11 @@
 #define BPF_LINK_TYPE_NETKIT		13
 #define BPF_LINK_TYPE_SOCKMAP		14
 
+/* ---- what a link goes to (enum bpf_perf_event_type) ---- */
+#define BPF_PERF_EVENT_KPROBE		3
+#define BPF_PERF_EVENT_KRETPROBE	4
+#define BPF_PERF_EVENT_TRACEPOINT	5
+
 /* ---- helpers ---- */
 #define BPF_FUNC_cgrp_storage_get	210
 #define BPF_FUNC_cgrp_storage_delete	211

@@ -14,12 +14,12 @@
 #include "base/sha256.h"
 #include "prog/prog.h"
 #include "sys/cmds.h"
+#include "sys/info.h"
 #include "sys/sys.h"
 
 #define SHA256_SIZE 32
 
-/* The client's struct of INFO_LEN bytes: cut, tail checked, copied in. */
-static int info_in(struct call *k, void *info, u32 known, u32 *len)
+int info_in(struct call *k, void *info, u32 known, u32 *len)
 {
 	int err = call_tail_zero(k, k->a.info.info, known, k->a.info.info_len);
 
@@ -30,7 +30,7 @@ static int info_in(struct call *k, void *info, u32 known, u32 *len)
 	return call_in(k, info, k->a.info.info, *len);
 }
 
-static int info_back(struct call *k, const void *info, u32 len)
+int info_back(struct call *k, const void *info, u32 len)
 {
 	k->a.info.info_len = len;
 	return call_out(k, k->a.info.info, info, len) || CALL_PUT(k, info.info_len) ? -EFAULT : 0;
@@ -342,7 +342,7 @@ static long map_info(struct call *k, int own)
 	return err ? err : info_back(k, &i, len);
 }
 
-/* ---- BTF, links ---- */
+/* ---- BTF ---- */
 
 static long btf_info(struct call *k, const struct obj *o)
 {
@@ -377,18 +377,6 @@ static long btf_info(struct call *k, const struct obj *o)
 	return err ? err : ret;
 }
 
-static long link_info(struct call *k, const struct obj *o)
-{
-	struct skep_link_info i;
-	u32 len;
-	int err = info_in(k, &i, sizeof(i), &len);
-
-	if (err)
-		return err;
-	i.id = o->id;
-	return info_back(k, &i, len);
-}
-
 static long info_of(struct call *k, int own)
 {
 	struct obj *o;
@@ -415,7 +403,7 @@ static long info_of(struct call *k, int own)
 		ret = btf_info(k, o);
 		break;
 	case OBJ_LINK:
-		ret = link_info(k, o);
+		ret = link_info(k, o->id);
 		break;
 	default:
 		ret = -EINVAL;
@@ -504,7 +492,7 @@ int sys_fdinfo(struct obj_dir *d, int fd, struct sbuf *out)
 	else if (o->kind == OBJ_BTF)
 		sbuf_printf(out, "btf_id:\t%u\n", o->id);
 	else
-		sbuf_printf(out, "link_id:\t%u\n", o->id);
+		link_text(d, o->kind, o->id, out);
 	fault_unwatch(o->base);
 	obj_unmap(o);
 	return READ_ONCE(damaged) ? -EUCLEAN : out->err;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* link_cmd.c - attaching: links, PROG_ATTACH and what asks about them. Nothing can be attached yet: each command checks
- * what the kernel checks, in its order, and then says -EOPNOTSUPP where the kernel would attach. */
+/* link_cmd.c - attaching: links, PROG_ATTACH and what asks about them. Links to perf events (tracepoints, probed functions)
+ * and raw tracepoints are made (attach.c); for the other targets each command checks what the kernel checks, in its order,
+ * and then says -EOPNOTSUPP where the kernel would attach. */
 #include <errno.h>
 #include <net/if.h>
 #include <stdlib.h>
@@ -9,9 +10,8 @@
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "sys/attach.h"
 #include "sys/cmds.h"
-#include "sys/sys.h"
-#include "vm/image.h"
 
 /* What target_fd or target_ifindex has to be. */
 enum target { T_NONE, T_CGROUP, T_NETNS, T_PERF, T_DEV, T_MAP };
@@ -78,7 +78,7 @@ static int check_target(struct call *k, enum target t, u32 target)
 			k->c->ops->fd_put(k->c->arg, own);
 		return own < 0 ? own : -EINVAL;
 	case T_PERF:
-		return -EBADF;			/* no fd of ours is a perf event */
+		return -EBADF;			/* of PROG_ATTACH: no attach type of its leads here */
 	default:
 		return -EINVAL;
 	}
@@ -126,11 +126,53 @@ static int check_attach_type(u32 type, u32 expected, u32 attach)
 	return prog_type_of(attach) == type ? 0 : -EINVAL;
 }
 
+/* A link of the program at OWN to the perf event at TARGET. */
+static int link_event(struct call *k, int own, const struct attach_prog *p)
+{
+	int target = k->c->ops->fd_in(k->c->arg, (int)k->a.link_create.target_fd), err;
+	struct hook_link e;
+	struct link_meta m;
+
+	if (target < 0)
+		return -EBADF;
+	err = attach_event_of(k->c->dir, target, &e);
+	k->c->ops->fd_put(k->c->arg, target);
+	if (!err)
+		err = attach_event_free(k->c->dir, &e);
+	m = e.m;
+	if (!err)
+		err = attach_check(k->c->dir, &m, p, own);
+	if (err)
+		return err;
+	attach_fill(&m, p, k->a.link_create.perf_event.bpf_cookie);
+	return attach_make_link(k->c->dir, &m, p, &e);
+}
+
+static int create(struct call *k, int own)
+{
+	union skep_attr *a = &k->a;
+	struct attach_prog p;
+	enum target t;
+	int err = attach_prog_of(k->c->dir, own, &p);
+
+	if (!err)
+		err = check_attach_type(p.h.prog_type, p.h.attach_type, a->link_create.attach_type);
+	if (err)
+		return err;
+	t = target_of(p.h.prog_type);
+	/* cgroup and tcx links have flags of their own; the others take none */
+	if (a->link_create.flags && t != T_CGROUP && p.h.prog_type != BPF_PROG_TYPE_SCHED_CLS)
+		return -EINVAL;
+	if (t == T_PERF && a->link_create.attach_type == BPF_PERF_EVENT)
+		return link_event(k, own, &p);
+	err = t == T_PERF ? 0 : check_target(k, t, a->link_create.target_fd);
+	return err ? err : -EOPNOTSUPP;
+}
+
 long cmd_link_create(struct call *k)
 {
 	union skep_attr *a = &k->a;
-	u32 type, expected;
-	int err;
+	int own, err;
 
 	if (a->link_create.attach_type == BPF_STRUCT_OPS) {
 		struct map *m;
@@ -140,20 +182,14 @@ long cmd_link_create(struct call *k)
 			map_put(m);
 		return err ? err : -EINVAL;
 	}
-	err = prog_types(k, a->link_create.prog_fd, &type, &expected);
-	if (err)
-		return err;
-	err = check_attach_type(type, expected, a->link_create.attach_type);
-	if (err)
-		return err;
-	/* cgroup and tcx links have flags of their own; the others take none */
-	if (a->link_create.flags && target_of(type) != T_CGROUP && type != BPF_PROG_TYPE_SCHED_CLS)
-		return -EINVAL;
-	err = check_target(k, target_of(type), a->link_create.target_fd);
-	return err ? err : -EOPNOTSUPP;
+	own = k->c->ops->fd_in(k->c->arg, (int)a->link_create.prog_fd);
+	if (own < 0)
+		return own;
+	err = create(k, own);
+	k->c->ops->fd_put(k->c->arg, own);
+	return err < 0 ? err : call_give_fd(k, err);
 }
 
-/* No object of kind link can exist yet, so that finding one is an error that says what the fd is instead. */
 static int need_link(struct call *k, u32 fd)
 {
 	struct obj *o;
@@ -164,16 +200,24 @@ static int need_link(struct call *k, u32 fd)
 	return err;
 }
 
+/* No kind of link that can be made here takes another program. */
 long cmd_link_update(struct call *k)
 {
+	union skep_attr *a = &k->a;
+	u32 type, expected;
 	int err;
 
-	if (k->a.link_update.flags & ~BPF_F_REPLACE)
+	if (a->link_update.flags & ~BPF_F_REPLACE)
 		return -EINVAL;
-	err = need_link(k, k->a.link_update.link_fd);
+	err = need_link(k, a->link_update.link_fd);
+	if (!err)
+		err = prog_types(k, a->link_update.new_prog_fd, &type, &expected);
+	if (!err && a->link_update.flags & BPF_F_REPLACE)
+		err = prog_types(k, a->link_update.old_prog_fd, &type, &expected);
 	return err ? err : -EINVAL;
 }
 
+/* Nor can one be ended but by closing it. */
 long cmd_link_detach(struct call *k)
 {
 	int err = need_link(k, k->a.link_detach.link_fd);
@@ -268,12 +312,14 @@ long cmd_prog_query(struct call *k)
 	return err ? err : -EOPNOTSUPP;
 }
 
-long cmd_raw_tracepoint_open(struct call *k)
+static int open_raw(struct call *k, int own)
 {
-	u32 type, expected;
+	struct attach_prog p;
+	struct link_meta m;
 	char name[128];
 	long n;
-	int err = prog_types(k, k->a.raw_tracepoint.prog_fd, &type, &expected);
+	int err = attach_prog_of(k->c->dir, own, &p);
+	u32 type = p.h.prog_type;
 
 	if (err)
 		return err;
@@ -282,5 +328,24 @@ long cmd_raw_tracepoint_open(struct call *k)
 	if (type != BPF_PROG_TYPE_RAW_TRACEPOINT && type != BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE)
 		return -EINVAL;
 	n = k->c->ops->copy_str(k->c->arg, name, k->a.raw_tracepoint.name, sizeof(name));
-	return n < 0 && n != -E2BIG ? n : -ENOENT;	/* no tracepoint has a name here yet */
+	if (n < 0)
+		return n == -E2BIG ? -ENOENT : (int)n;
+	err = attach_raw_meta(name, &m);
+	if (!err)
+		err = attach_check(k->c->dir, &m, &p, own);
+	if (err)
+		return err;
+	attach_fill(&m, &p, k->a.raw_tracepoint.cookie);
+	return attach_make_link(k->c->dir, &m, &p, NULL);
+}
+
+long cmd_raw_tracepoint_open(struct call *k)
+{
+	int own = k->c->ops->fd_in(k->c->arg, (int)k->a.raw_tracepoint.prog_fd), err;
+
+	if (own < 0)
+		return own;
+	err = open_raw(k, own);
+	k->c->ops->fd_put(k->c->arg, own);
+	return err < 0 ? err : call_give_fd(k, err);
 }

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* misc_cmd.c - commands that belong to no object alone: ENABLE_STATS, TASK_FD_QUERY, TOKEN_CREATE, PROG_STREAM_READ. */
+/* misc_cmd.c - commands that belong to no object alone: ENABLE_STATS, TOKEN_CREATE, PROG_STREAM_READ. */
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "prog/prog.h"
 #include "sys/cmds.h"
@@ -20,24 +16,6 @@ long cmd_enable_stats(struct call *k)
 		return -EINVAL;
 	fd = prog_stats_enable(k->c->dir);
 	return fd < 0 ? fd : call_give_fd(k, fd);
-}
-
-long cmd_task_fd_query(struct call *k)
-{
-	char path[64];
-	struct stat st;
-
-	if (!call_capable(k, VFY_CAP_SYS_ADMIN))
-		return -EPERM;
-	if (k->a.task_fd_query.flags)
-		return -EINVAL;
-	snprintf(path, sizeof(path), "/proc/%u", k->a.task_fd_query.pid);
-	if (!k->a.task_fd_query.pid || stat(path, &st))
-		return -ENOENT;
-	snprintf(path, sizeof(path), "/proc/%u/fd/%u", k->a.task_fd_query.pid, k->a.task_fd_query.fd);
-	if (lstat(path, &st))
-		return errno == ENOENT ? -EBADF : -errno;
-	return -SYS_ENOTSUPP;			/* neither a perf event nor a link of ours */
 }
 
 long cmd_token_create(struct call *k)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* perf_cmd.c - perf_event_open(2) of in-process clients, and mmap and ioctl on what it returned. Only events that
- * programs write to (PERF_COUNT_SW_BPF_OUTPUT) exist here; any other kind is -EOPNOTSUPP, as from a machine without
- * the hardware: the host's own counters would be fds that no map of ours takes. Checks and their order as the kernel's. */
+/* perf_cmd.c - perf_event_open(2) of in-process clients, and mmap and ioctl on what it returned. Events that programs
+ * write to (PERF_COUNT_SW_BPF_OUTPUT) and events that they are attached to (event_cmd.c) exist here; any other kind is
+ * -EOPNOTSUPP, as from a machine without the hardware: the host's own counters would be fds that no map of ours takes.
+ * Checks and their order as the kernel's. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/perf_event.h>
@@ -14,6 +15,7 @@
 #include "base/domain.h"
 #include "base/fault.h"
 #include "map/perf.h"
+#include "sys/attach.h"
 #include "sys/door.h"
 
 #define IOC_PERF	'$'
@@ -52,32 +54,38 @@ static int check_attr(const struct perf_event_attr *a)
 		return -EINVAL;
 	if (!a->freq && a->sample_period & BIT64(63))
 		return -EINVAL;
-	if (a->type != PERF_TYPE_SOFTWARE || a->config != PERF_COUNT_SW_BPF_OUTPUT)
-		return -EOPNOTSUPP;
-	return a->write_backward || a->inherit || a->use_clockid ? -EOPNOTSUPP : 0;
+	return 0;
 }
 
-static int check_target(struct obj_dir *d, long pid, long cpu, struct perf_conf *c)
+static int check_target(struct obj_dir *d, long pid, long cpu)
 {
-	long self = raw_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
-
 	if (cpu < -1 || cpu >= (long)domain_ncpus(d->dom) || (pid == -1 && cpu == -1))
 		return -EINVAL;
 	if (pid < -1)
 		return -ESRCH;
-	if (pid > 0 && raw_syscall(SYS_kill, pid, 0, 0, 0, 0, 0) == -ESRCH)
-		return -ESRCH;
-	if (pid > 0 && pid != self)
+	return pid > 0 && raw_syscall(SYS_kill, pid, 0, 0, 0, 0, 0) == -ESRCH ? -ESRCH : 0;
+}
+
+/* An event that programs write to: of the calling thread, or of a CPU. */
+static int open_output(struct obj_dir *d, const struct perf_event_attr *a, long pid, long cpu)
+{
+	long self = raw_syscall(SYS_gettid, 0, 0, 0, 0, 0, 0);
+	struct perf_conf c = { .sample_type = a->sample_type, .wakeup = a->wakeup_events, .watermark = a->watermark,
+			       .sample_id_all = a->sample_id_all, .disabled = a->disabled, .cpu = (s32)cpu,
+			       .tid = pid == -1 ? -1 : (s32)self };
+	int fd, err;
+
+	if (a->type != PERF_TYPE_SOFTWARE || a->config != PERF_COUNT_SW_BPF_OUTPUT)
 		return -EOPNOTSUPP;
-	c->cpu = (s32)cpu;
-	c->tid = pid == -1 ? -1 : (s32)self;
-	return 0;
+	if (a->write_backward || a->inherit || a->use_clockid || (pid > 0 && pid != self))
+		return -EOPNOTSUPP;
+	err = perf_event_create(d, &c, &fd);
+	return err ? err : fd;
 }
 
 long door_perf_event_open(u64 uattr, long pid, long cpu, long group, unsigned long flags)
 {
 	struct perf_event_attr a;
-	struct perf_conf c;
 	struct obj_dir *d;
 	int err = fault_init(), fd;
 
@@ -92,13 +100,12 @@ long door_perf_event_open(u64 uattr, long pid, long cpu, long group, unsigned lo
 		err = (flags & PERF_FLAG_PID_CGROUP) || (int)group != -1 ? -EOPNOTSUPP : door_dir(&d);
 	if (err)
 		return err;
-	c = (struct perf_conf){ .sample_type = a.sample_type, .wakeup = a.wakeup_events, .watermark = a.watermark,
-				.sample_id_all = a.sample_id_all, .disabled = a.disabled };
-	err = check_target(d, (int)pid, (int)cpu, &c);
-	if (!err)
-		err = perf_event_create(d, &c, &fd);
+	err = check_target(d, (int)pid, (int)cpu);
 	if (err)
 		return err;
+	fd = attach_event_kind(a.type) ? attach_event_open(d, &a) : open_output(d, &a, (int)pid, (int)cpu);
+	if (fd < 0)
+		return fd;
 	if (!(flags & PERF_FLAG_FD_CLOEXEC))
 		fcntl(fd, F_SETFD, 0);
 	return fd;
@@ -130,10 +137,23 @@ static int event_of(int fd, struct perf_event **e)
 	return err ? err : perf_event_attach(d, fd, e);
 }
 
+/* Of an event that programs are attached to. False: it is none. */
+static bool attached_ioctl(int fd, unsigned long cmd, unsigned long arg, int *err)
+{
+	struct hook_link e;
+	struct obj_dir *d;
+
+	if (!door_fd_is(fd, "/perf_event/") || door_dir(&d) || attach_event_of(d, fd, &e))
+		return false;
+	*err = attach_event_ioctl(d, fd, &e, cmd, arg);
+	return true;
+}
+
 bool door_ioctl(int fd, unsigned long cmd, unsigned long arg, int *ret)
 {
 	int saved = errno, err;
 	struct perf_event *e;
+	bool ours = true;
 
 	if (likely((cmd >> _IOC_TYPESHIFT & _IOC_TYPEMASK) != IOC_PERF))
 		return false;
@@ -141,12 +161,13 @@ bool door_ioctl(int fd, unsigned long cmd, unsigned long arg, int *ret)
 	if (!err) {
 		err = perf_event_ioctl(e, (u32)cmd, arg);
 		perf_event_detach(e);
+	} else if (err == -EBADF) {
+		ours = fd >= 0 && attached_ioctl(fd, cmd, arg, &err);
 	}
 	errno = saved;
-	if (err == -EBADF)
-		return false;
-	*ret = (int)door_errno(err);
-	return true;
+	if (ours)
+		*ret = (int)door_errno(err);
+	return ours;
 }
 
 static long map_event(struct perf_event *e, void *addr, size_t len, int prot, int flags, off_t off)

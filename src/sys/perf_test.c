@@ -522,7 +522,7 @@ TEST(opening)
 	t_row("other kinds of event are not ours to give");
 	a = (struct perf_event_attr){ .type = PERF_TYPE_HARDWARE, .size = sizeof(a) };
 	EQ(perf_on(&s, &a, 0, -1, 0), -EOPNOTSUPP);
-	a = (struct perf_event_attr){ .type = PERF_TYPE_TRACEPOINT, .size = sizeof(a) };
+	a = (struct perf_event_attr){ .type = PERF_TYPE_BREAKPOINT, .size = sizeof(a) };
 	EQ(perf_on(&s, &a, 0, -1, 0), -EOPNOTSUPP);
 }
 

@@ -730,6 +730,8 @@ int vfy_call_helper(struct vfy_env *e, const struct bpf_insn *insn)
 	}
 	if (c.h->flags & SPEC_HELPER_CPU)
 		e->out->image_flags |= IMG_F_NEEDS_CPU;
+	if (c.h->flags & SPEC_HELPER_OVERRIDES)
+		e->out->image_flags |= IMG_F_OVERRIDES;
 	if (c.h->st.state == SPEC_STUB)
 		e->out->image_flags |= IMG_F_STUBS;
 	return 0;

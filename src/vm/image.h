@@ -90,5 +90,6 @@ struct image_hdr {
 #define IMG_F_SLEEPABLE		BIT(2)
 #define IMG_F_PKT_CHANGES	BIT(3)
 #define IMG_F_STUBS		BIT(4)	/* calls helpers whose rows are STUB: verified, cannot run here */
+#define IMG_F_OVERRIDES		BIT(5)	/* calls bpf_override_return() */
 
 #endif
