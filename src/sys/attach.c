@@ -81,7 +81,7 @@ static int check_event(const struct link_meta *m, const struct attach_prog *p)
 	return p->h.max_ctx_off > spec_event_size(&e) ? -EACCES : 0;
 }
 
-int attach_check(struct obj_dir *d, const struct link_meta *m, const struct attach_prog *p, int own)
+int attach_prog_check(struct obj_dir *d, const struct link_meta *m, const struct attach_prog *p, int own)
 {
 	struct prog *linked;
 	int err = check_event(m, p);

@@ -17,7 +17,7 @@ int attach_prog_of(struct obj_dir *d, int own, struct attach_prog *p);	/* -EBADF
 
 /* What M (a tracepoint or a probed function, without program) says to P: 0, or the kernel's -EINVAL, -EACCES, -EEXIST,
  * -E2BIG; -EOPNOTSUPP when the program calls what skep has no code for. OWN: P's fd. */
-int attach_check(struct obj_dir *d, const struct link_meta *m, const struct attach_prog *p, int own);
+int attach_prog_check(struct obj_dir *d, const struct link_meta *m, const struct attach_prog *p, int own);
 /* Fills what M says of its program, but for prog_id. */
 void attach_fill(struct link_meta *m, const struct attach_prog *p, u64 cookie);
 /* A raw tracepoint by its name: -ENOENT. */

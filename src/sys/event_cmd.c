@@ -153,7 +153,7 @@ static int set_prog(struct obj_dir *d, int own, const struct hook_link *e, int p
 	if (!err)
 		err = attach_event_free(d, e);
 	if (!err)
-		err = attach_check(d, &m, &p, prog_fd);
+		err = attach_prog_check(d, &m, &p, prog_fd);
 	if (!err)
 		err = obj_map(d, own, &o);
 	if (err)

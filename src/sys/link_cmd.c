@@ -141,7 +141,7 @@ static int link_event(struct call *k, int own, const struct attach_prog *p)
 		err = attach_event_free(k->c->dir, &e);
 	m = e.m;
 	if (!err)
-		err = attach_check(k->c->dir, &m, p, own);
+		err = attach_prog_check(k->c->dir, &m, p, own);
 	if (err)
 		return err;
 	attach_fill(&m, p, k->a.link_create.perf_event.bpf_cookie);
@@ -332,7 +332,7 @@ static int open_raw(struct call *k, int own)
 		return n == -E2BIG ? -ENOENT : (int)n;
 	err = attach_raw_meta(name, &m);
 	if (!err)
-		err = attach_check(k->c->dir, &m, &p, own);
+		err = attach_prog_check(k->c->dir, &m, &p, own);
 	if (err)
 		return err;
 	attach_fill(&m, &p, k->a.raw_tracepoint.cookie);
