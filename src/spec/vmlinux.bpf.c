@@ -65,6 +65,11 @@ struct bpf_perf_event_data {
 	__u64 addr;
 };
 
+/* Programs look whether the type is there before they use a ring buffer. */
+struct bpf_ringbuf {
+	u64 mask;
+};
+
 /* What raw tracepoints pass: also names tp_btf programs by. */
 typedef void (*btf_trace_sys_enter)(void *, struct pt_regs *, long);
 typedef void (*btf_trace_sys_exit)(void *, struct pt_regs *, long);
@@ -89,7 +94,7 @@ T(btf_trace_sched_process_fork, bt_fork); T(btf_trace_sched_process_exit, bt_sch
 
 /* what programs are called with, and what helpers and maps take */
 T(struct xdp_md, xdp_md); T(struct __sk_buff, sk_buff); T(struct bpf_raw_tracepoint_args, raw_tp);
-T(struct bpf_perf_event_data, perf_data); T(bpf_user_pt_regs_t, user_regs);
+T(struct bpf_perf_event_data, perf_data); T(struct bpf_ringbuf, ringbuf); T(bpf_user_pt_regs_t, user_regs);
 T(struct bpf_sock, sock); T(struct bpf_spin_lock, spin_lock); T(struct bpf_timer, timer); T(struct bpf_dynptr, dynptr);
 T(struct bpf_flow_keys, flow_keys); T(struct bpf_perf_event_value, perf_value);
 T(struct bpf_pidns_info, pidns_info); T(struct btf_ptr, btf_ptr);
