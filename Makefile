@@ -30,7 +30,7 @@ ALL_LDFLAGS := -pthread $(SANFLAGS) $(LDFLAGS)
 WRAP_SYMS := syscall epoll_ctl epoll_wait mmap mmap64 ioctl statfs statfs64 mkdir unlink rmdir access
 WRAP := $(addprefix -Wl$(comma)--wrap=,$(WRAP_SYMS))
 
-LIB_DIRS := base spec vm map prog hook agent verify sys
+LIB_DIRS := base spec vm map prog hook verify sys
 LIB_SRC := $(sort $(filter-out %_test.c %_fuzz.c %.bpf.c,$(foreach d,$(LIB_DIRS),$(wildcard src/$d/*.c))))
 VMLINUX_OBJ := $B/obj/gen/vmlinux_btf.o
 LIB_OBJ := $(LIB_SRC:src/%.c=$B/obj/%.o) $(VMLINUX_OBJ)
@@ -50,7 +50,7 @@ TOOL_LIBS := -l:libbpf.a -lpcap -lelf -lz $(if $(wildcard /usr/include/Zydis/Zyd
 all: $B/bin/skep $B/lib/libskep.so $B/lib/libskep.a $B/lib/libskep-preload.so
 
 help:
-	@echo "make            build/bin/skep, build/lib/libskep.so, libskep.a, libskep-preload.so"
+	@echo "make            build/bin/skep, build/lib/libskep.so, libskep.a, libskep-preload.so, libskep-agent.so"
 	@echo "make deps       install missing Debian packages (as root; else names them)"
 	@echo "make demo       deps, build, and the main example"
 	@echo "make check      fast tests (under a minute)      make test   everything"

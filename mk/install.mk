@@ -18,6 +18,7 @@ install: all
 	ln -sf libskep.so.$(VERSION) $D/lib/libskep.so.0
 	ln -sf libskep.so.0 $D/lib/libskep.so
 	install -m 755 $B/lib/libskep-preload.so $D/lib/libskep-preload.so
+	install -m 755 $B/lib/libskep-agent.so $D/lib/libskep-agent.so
 	install -m 644 $(HEADERS) $D/include
 	install -m 644 $B/skep.pc $D/lib/pkgconfig/skep.pc
 	$(if $(MAN1),install -m 644 $(MAN1) $D/share/man/man1)

@@ -6,7 +6,7 @@ set -u
 # shellcheck disable=SC2034	# used by name below
 {
 build="gcc make libc6-dev linux-libc-dev libbpf-dev libelf-dev zlib1g-dev libpcap-dev libzydis-dev pkg-config clang"
-test="bpftool tcpdump tshark procps iproute2 util-linux python3"
+test="musl-tools bpftool tcpdump tshark procps iproute2 util-linux python3"
 fuzz="clang libclang-rt-14-dev"
 lint="clang-format clang-tidy cppcheck shellcheck mandoc"
 capture="iproute2 iputils-ping ethtool tcpdump nginx-light curl openssl dnsmasq-base bind9-dnsutils openssh-server openssh-client python3"

@@ -76,6 +76,7 @@ static_check() {
 }
 
 shells() { need shellcheck && shellcheck -S warning -e SC2154,SC2034,SC2046 "${scripts[@]}" 2>&1; }
+agent() { make -s build/lib/libskep-agent.so > /dev/null && scripts/agent-check.sh build/lib/libskep-agent.so; }
 pages() { need mandoc && mandoc -Tlint -W warning doc/man/*.1 2>&1 | grep -vE 'outdated mandoc.db|not found'; }
 
 check "layer order" layers
@@ -88,6 +89,7 @@ check "clang-tidy" tidy
 check "cppcheck" static_check
 check "shellcheck" shells
 check "man pages" pages
+check "libskep-agent.so" agent
 [ $failed -eq 0 ] && echo "lint: clean" && exit 0
 echo "lint: $failed checks failed"
 exit 1

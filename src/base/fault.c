@@ -1,25 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fault.c - see fault.h. SIGSEGV and SIGBUS handlers that know two things: the instruction range of our own
- * copy routine (-EFAULT), and the watched mappings (a zero page). All else goes to the handler before us.
+/* fault.c - see fault.h. What handlers of SIGSEGV and SIGBUS must know: the instruction range of our own copy routine
+ * (-EFAULT), and the watched mappings (a zero page). The handlers themselves, and who asks whether they would run, are in
+ * fault_sig.c for libraries and in agent/signal.c for the agent.
  *
- * The handlers run on any thread at any time: no locks, no malloc; the watch table is chunks that are never
+ * Handlers run on any thread at any time: no locks, no malloc; the watch table is chunks that are never
  * freed. An entry is live while base is not 0; base is written last and cleared first. */
 #include <errno.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
-#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "base/fault.h"
+#include "base/fault_int.h"
 #include "base/rawsys.h"
 
 /* ---- the copy routine: every instruction in it that touches memory may fault; no stack is used ---- */
 
-long fault_copy_raw(void *dst, const void *src, size_t n) __attribute__((visibility("hidden")));
 extern char fault_copy_raw_end[] __attribute__((visibility("hidden")));
 extern char fault_copy_fixup[] __attribute__((visibility("hidden")));
 
@@ -181,139 +177,26 @@ static bool mend(u8 *addr)
 				WRITE_ONCE(*w->damaged, 1);
 		}
 	}
-	return ours && mmap(page, SKEP_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-			    0) != MAP_FAILED;
+	return ours && raw_syscall6(SYS_mmap, (long)page, SKEP_PAGE, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == (long)page;
 }
 
-/* ---- handlers ---- */
-
-static struct sigaction before[2];		/* SIGSEGV, SIGBUS: who was there before us */
-static u32 init_lock;
-
-static struct sigaction *before_of(int sig)
-{
-	return &before[sig == SIGBUS];
-}
-
-/* As if we were not there: the fault happens again, or the signal is sent again, under the default. */
-static void die_by(int sig, siginfo_t *si)
-{
-	struct sigaction dfl = { .sa_handler = SIG_DFL };
-
-	sigaction(sig, &dfl, NULL);
-	if (si->si_code <= 0)
-		raw_syscall3(SYS_tgkill, getpid(), gettid(), sig);
-}
-
-static void chain(int sig, siginfo_t *si, void *uc)
-{
-	struct sigaction *b = before_of(sig);
-	sigset_t mask = b->sa_mask, old;
-
-	if (tls()->chaining || (!(b->sa_flags & SA_SIGINFO) && b->sa_handler == SIG_DFL)) {
-		die_by(sig, si);
-		return;
-	}
-	if (!(b->sa_flags & SA_SIGINFO) && b->sa_handler == SIG_IGN) {
-		if (si->si_code > 0)
-			die_by(sig, si);	/* the kernel does not let a fault be ignored either */
-		return;
-	}
-	if (!(b->sa_flags & SA_NODEFER))
-		sigaddset(&mask, sig);
-	pthread_sigmask(SIG_BLOCK, &mask, &old);
-	tls()->chaining = 1;
-	if (b->sa_flags & SA_SIGINFO)
-		b->sa_sigaction(sig, si, uc);
-	else
-		b->sa_handler(sig);
-	tls()->chaining = 0;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-}
-
-static void on_fault(int sig, siginfo_t *si, void *ctx)
+bool fault_mine(int sig, const siginfo_t *si, void *ctx)
 {
 	ucontext_t *uc = ctx;
 	uintptr_t pc = UC_PC(uc);
-	int saved = errno;
 
-	if (sig == SIGBUS && si->si_code > 0 && mend(si->si_addr)) {
-		errno = saved;
-		return;
-	}
-	if (si->si_code > 0 && pc >= (uintptr_t)fault_copy_raw && pc < (uintptr_t)fault_copy_raw_end) {
-		UC_PC(uc) = (uintptr_t)fault_copy_fixup;
-		errno = saved;
-		return;
-	}
-	chain(sig, si, ctx);
-	errno = saved;
-}
-
-static int install(int sig)
-{
-	struct sigaction now, ours = { .sa_sigaction = on_fault };
-
-	if (sigaction(sig, NULL, &now))
-		return -errno;
-	if (now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_fault)
-		return 0;
-	ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-	sigemptyset(&ours.sa_mask);
-	*before_of(sig) = now;
-	return sigaction(sig, &ours, NULL) ? -errno : 0;
-}
-
-int fault_init(void)
-{
-	int err;
-
-	while (__atomic_exchange_n(&init_lock, 1, __ATOMIC_ACQUIRE))
-		;
-	err = install(SIGSEGV);
-	if (!err)
-		err = install(SIGBUS);
-	STORE_RELEASE(init_lock, 0);
-	return err;
-}
-
-/* ---- copies ---- */
-
-static bool handled(int sig)
-{
-	struct sigaction now;
-
-	return !sigaction(sig, NULL, &now) && now.sa_flags & SA_SIGINFO && now.sa_sigaction == on_fault;
-}
-
-/* Handlers are replaced once in a process's life, if at all: scopes look again once per clock tick (some ms). */
-static bool handled_lately(void)
-{
-	static u64 seen;		/* tick of the last good look; atomic */
-	struct timespec t;
-	u64 tick;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
-	tick = t.tv_sec * 1000000000ull + t.tv_nsec;
-	if (READ_ONCE(seen) == tick)
-		return true;
-	if (!handled(SIGSEGV) || !handled(SIGBUS))
+	if (si->si_code <= 0)
 		return false;
-	WRITE_ONCE(seen, tick);
+	if (sig == SIGBUS && mend(si->si_addr))
+		return true;
+	if (pc < (uintptr_t)fault_copy_raw || pc >= (uintptr_t)fault_copy_raw_end)
+		return false;
+	UC_PC(uc) = (uintptr_t)fault_copy_fixup;
 	return true;
 }
 
-static u8 ask(bool scoped)
-{
-	u64 blocked = 0;
-
-	if (raw_syscall4(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)&blocked, sizeof(blocked)) ||
-	    blocked & (BIT64(SIGSEGV - 1) | BIT64(SIGBUS - 1)))
-		return FAULT_KERNEL;
-	if (scoped ? handled_lately() : handled(SIGSEGV) && handled(SIGBUS))
-		return FAULT_DIRECT;
-	return FAULT_KERNEL;
-}
+/* ---- copies ---- */
 
 /* Would a fault of this thread reach our handler? */
 static bool direct(void)
@@ -324,55 +207,17 @@ static bool direct(void)
 		return true;
 	if (how == FAULT_KERNEL)
 		return false;
-	how = ask(how == FAULT_UNKNOWN);
+	how = fault_ask(how == FAULT_UNKNOWN);
 	if (tls()->fault_scope == FAULT_UNKNOWN)
 		tls()->fault_scope = how;
 	return how == FAULT_DIRECT;
 }
 
-/* The kernel copies; REMOTE is the address that may be bad. Bytes copied, or -errno. */
-static ssize_t kernel_copy(void *local, void *remote, size_t n, bool in)
-{
-	struct iovec l = { local, n }, r = { remote, n };
-	int saved = errno;
-	ssize_t done;
-
-	done = in ? process_vm_readv(getpid(), &l, 1, &r, 1, 0) : process_vm_writev(getpid(), &l, 1, &r, 1, 0);
-	if (done < 0)
-		done = -errno;
-	errno = saved;
-	return done;
-}
-
-/* process_vm_* is not there (seccomp): let faults through for a moment. */
-static int copy_unblocked(void *dst, const void *src, size_t n)
-{
-	sigset_t faults, old;
-	int err;
-
-	sigemptyset(&faults);
-	sigaddset(&faults, SIGSEGV);
-	sigaddset(&faults, SIGBUS);
-	pthread_sigmask(SIG_UNBLOCK, &faults, &old);
-	err = fault_copy_raw(dst, src, n);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return err;
-}
-
 static int copy(void *dst, const void *src, size_t n, bool in)
 {
-	ssize_t done;
-
 	if (likely(direct()))
 		return fault_copy_raw(dst, src, n);
-	done = in ? kernel_copy(dst, (void *)src, n, true) : kernel_copy((void *)src, dst, n, false);
-	if (done == (ssize_t)n)
-		return 0;
-	if (done == -EPERM || done == -ENOSYS || done == -ENOMEM) {
-		fault_init();
-		return copy_unblocked(dst, src, n);
-	}
-	return -EFAULT;
+	return fault_copy_careful(dst, src, n, in);
 }
 
 int fault_copy_from(void *dst, const void *src, size_t n)

@@ -33,7 +33,8 @@ struct tls {
 	u8 fault_scope;			/* fault.h */
 	u8 chaining;			/* fault.c: in somebody else's handler */
 	u32 prandom[4];			/* bpf_get_prandom_u32() */
-	int err;			/* errno, in the agent */
+	int err;			/* agent only: errno */
+	u8 trusted;			/* agent only: may open files, allocate, take mutexes (agent/rt.h) */
 	u64 *hook_in;			/* hook/fire.c: where this thread says that it is inside; NULL: none yet */
 	void *rseq;			/* struct rseq of the thread, NULL: none (agent only) */
 	struct who who;
