@@ -31,7 +31,8 @@ WRAP_SYMS := syscall epoll_ctl epoll_wait mmap mmap64 ioctl statfs statfs64 mkdi
 WRAP := $(addprefix -Wl$(comma)--wrap=,$(WRAP_SYMS))
 
 LIB_DIRS := base spec vm map prog hook verify sys
-LIB_SRC := $(sort $(filter-out %_test.c %_fuzz.c %.bpf.c,$(foreach d,$(LIB_DIRS),$(wildcard src/$d/*.c))))
+LIB_SRC := $(sort $(filter-out %_test.c %_fuzz.c %.bpf.c,$(foreach d,$(LIB_DIRS),$(wildcard src/$d/*.c)) \
+	src/agent/site_table.c))
 VMLINUX_OBJ := $B/obj/gen/vmlinux_btf.o
 LIB_OBJ := $(LIB_SRC:src/%.c=$B/obj/%.o) $(VMLINUX_OBJ)
 TOOL_SRC := $(sort $(filter-out %_test.c %_fuzz.c,$(wildcard src/tool/*.c)))

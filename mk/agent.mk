@@ -2,11 +2,11 @@
 # without TLS, vector registers or libc; see src/agent/rt.h. scripts/agent-check.sh says what must hold of the result.
 AGENT_LEAVE_OUT := src/base/host.c src/base/tls.c src/base/fault_sig.c src/prog/testrun.c $(filter-out \
 	src/vm/code.c src/vm/interp.c src/vm/insn.c src/vm/ldabs.c,$(wildcard src/vm/*.c))
-AGENT_SRC := $(sort $(filter-out %_test.c %_fuzz.c $(AGENT_LEAVE_OUT) src/agent/entry.c,\
+AGENT_SRC := $(sort $(filter-out %_test.c %_fuzz.c %.bpf.c $(AGENT_LEAVE_OUT) src/agent/entry.c,\
 	$(foreach d,base spec vm map prog hook agent,$(wildcard src/$d/*.c))))
 AGENT_ASM := $(sort $(wildcard src/agent/*.S))
 # entry last: its constructor runs after the others
-AGENT_OBJ := $(AGENT_SRC:src/%.c=$B/agent/%.o) $(AGENT_ASM:src/%.S=$B/agent/%.o) $B/agent/agent/entry.o
+AGENT_OBJ := $(AGENT_SRC:src/%.c=$B/agent/%.o) $(AGENT_ASM:src/%.S=$B/agent/%.o) $B/agent/gen/vmlinux_btf.o $B/agent/agent/entry.o
 AGENT_WARN := $(WARN)
 AGENT_CFLAGS := -std=gnu11 -D_GNU_SOURCE -DSKEP_AGENT -Isrc -Iinclude -fPIC -fvisibility=hidden -fno-strict-aliasing \
 	-mgeneral-regs-only -fno-stack-protector -U_FORTIFY_SOURCE -fcf-protection=none -ffunction-sections -fdata-sections \
@@ -19,6 +19,10 @@ $B/agent/agent/rt_%.o: AGENT_CFLAGS += -fno-builtin -Wno-array-bounds
 $B/agent/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(if $V,,@echo "  CC[A] $<")
+	$Q$(CC) $(AGENT_CFLAGS) -MMD -MP -c $< -o $@
+
+$B/agent/gen/vmlinux_btf.o: $B/gen/vmlinux_btf.c
+	@mkdir -p $(@D)
 	$Q$(CC) $(AGENT_CFLAGS) -MMD -MP -c $< -o $@
 
 $B/agent/%.o: src/%.S

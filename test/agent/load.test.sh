@@ -67,7 +67,7 @@ int main(int argc, char **argv, char **envp)
 	printf("altstack %d\n", ss.ss_flags);
 	f = fopen("/proc/self/status", "r");
 	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, "Sig", 3) || !strncmp(line, "Shd", 3) || !strncmp(line, "Seccomp:", 8) || !strncmp(line, "Name", 4))
+		if ((!strncmp(line, "Sig", 3) && line[3] != 'Q') || !strncmp(line, "Shd", 3) || !strncmp(line, "Seccomp:", 8) || !strncmp(line, "Name", 4))
 			fputs(line, stdout);
 	while (envp[n])
 		n++;
