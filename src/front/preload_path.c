@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* preload_path.c - paths that mean something else under skep: /sys/fs/bpf is the directory's bpffs/, and
- * /proc/self/fdinfo/N of an object's fd says what the kernel's says.
+/* preload_path.c - paths that mean something else under skep: /sys/fs/bpf is the directory's bpffs/, /proc/self/fdinfo/N of an
+ * object's fd says what the kernel's says, tracefs and some other files below /sys are sys/files.c's.
  *
  * One row per libc function that takes a path; the rest of its arguments pass through. Only absolute paths are looked
  * at: a relative one starts from a place that was itself translated. */
@@ -69,12 +69,16 @@ static __attribute__((noinline)) int make_fdinfo(int fd, int flags)
 	return mem;
 }
 
-/* An fd to read the text from, or -1 when the path or the fd is not ours: then libc is to be asked. errno is kept. */
-static int open_fdinfo(const char *path, int flags)
+/* An fd to read the text from, -1 and errno, or DOOR_NOT_OURS when the path or the fd is not ours: then libc is to be
+ * asked, and errno is kept. */
+static int open_text(const char *path, int flags)
 {
 	int fd = fdinfo_of(path);
 
-	return likely(fd < 0) || (flags & O_ACCMODE) != O_RDONLY ? -1 : make_fdinfo(fd, flags);
+	if (likely(fd < 0))
+		return door_file_open(path, flags);
+	fd = (flags & O_ACCMODE) != O_RDONLY ? -1 : make_fdinfo(fd, flags);
+	return fd < 0 ? DOOR_NOT_OURS : fd;
 }
 
 /* ---- open and its kin ---- */
@@ -102,9 +106,9 @@ SLOW int slow_##fn(const char *path, int flags, mode_t mode)			\
 SKEP_API int fn(const char *path, int flags, ...)				\
 {										\
 	mode_t mode = MODE_OF(flags);						\
-	int fd = open_fdinfo(path, flags);					\
+	int fd = open_text(path, flags);					\
 										\
-	if (unlikely(fd >= 0))							\
+	if (unlikely(fd != DOOR_NOT_OURS))					\
 		return fd;							\
 	return OURS(path) ? slow_##fn(path, flags, mode) : REAL(fn)(path, flags, mode);	\
 }
@@ -117,9 +121,9 @@ SLOW int slow_##fn(int at, const char *path, int flags, mode_t mode)		\
 SKEP_API int fn(int at, const char *path, int flags, ...)			\
 {										\
 	mode_t mode = MODE_OF(flags);						\
-	int fd = open_fdinfo(path, flags);					\
+	int fd = open_text(path, flags);					\
 										\
-	if (unlikely(fd >= 0))							\
+	if (unlikely(fd != DOOR_NOT_OURS))					\
 		return fd;							\
 	return OURS(path) ? slow_##fn(at, path, flags, mode) : REAL(fn)(at, path, flags, mode);	\
 }
@@ -138,9 +142,11 @@ int __openat64_2(int at, const char *path, int flags);
 SKEP_API FILE *fn(const char *path, const char *mode)				\
 {										\
 	char buf[DOOR_PATH_MAX];						\
-	int fd = open_fdinfo(path, mode[0] == 'r' ? O_RDONLY : O_WRONLY);	\
+	int fd = open_text(path, mode[0] == 'r' ? O_RDONLY : O_WRONLY);		\
 										\
-	return fd >= 0 ? fdopen(fd, "r") : REAL(fn)(door_path(path, buf), mode);\
+	if (unlikely(fd != DOOR_NOT_OURS))					\
+		return fd < 0 ? NULL : fdopen(fd, "r");				\
+	return REAL(fn)(door_path(path, buf), mode);				\
 }
 FOPEN(fopen)
 FOPEN(fopen64)
@@ -198,30 +204,82 @@ SKEP_API ret fn(int at, const char *path PARAMS params)				\
 }
 #define PARAMS(...)	__VA_OPT__(,) __VA_ARGS__
 
+/* The same, where the path may name one of sys/files.c's. */
+static int file_stat(const char *path, struct stat *st)
+{
+	mode_t mode = 0;
+	int ret = door_file_stat(path, &mode);
+
+	if (unlikely(!ret))
+		*st = (struct stat){ .st_mode = mode, .st_nlink = 1 };
+	return ret;
+}
+
+static int file_statx(const char *path, struct statx *st)
+{
+	mode_t mode = 0;
+	int ret = door_file_stat(path, &mode);
+
+	if (unlikely(!ret))
+		*st = (struct statx){ .stx_mask = STATX_TYPE | STATX_MODE | STATX_NLINK, .stx_mode = (u16)mode, .stx_nlink = 1 };
+	return ret;
+}
+#define ON_FILE(fn, ask, params, args)						\
+SLOW int slow_##fn(const char *path PARAMS params)				\
+{										\
+	char buf[DOOR_PATH_MAX];						\
+	return REAL(fn)(door_path(path, buf) PARAMS args);			\
+}										\
+SKEP_API int fn(const char *path PARAMS params)					\
+{										\
+	int ret = ask;								\
+										\
+	if (unlikely(ret != DOOR_NOT_OURS))					\
+		return ret;							\
+	return OURS(path) ? slow_##fn(path PARAMS args) : REAL(fn)(path PARAMS args);	\
+}
+#define ON_FILE_AT(fn, ask, params, args)					\
+SLOW int slow_##fn(int at, const char *path PARAMS params)			\
+{										\
+	char buf[DOOR_PATH_MAX];						\
+	return REAL(fn)(at, door_path(path, buf) PARAMS args);			\
+}										\
+SKEP_API int fn(int at, const char *path PARAMS params)				\
+{										\
+	int ret = ask;								\
+										\
+	if (unlikely(ret != DOOR_NOT_OURS))					\
+		return ret;							\
+	return OURS(path) ? slow_##fn(at, path PARAMS args) : REAL(fn)(at, path PARAMS args);	\
+}
+
 int __xstat(int ver, const char *path, struct stat *st);
 int __lxstat(int ver, const char *path, struct stat *st);
 int __xstat64(int ver, const char *path, struct stat64 *st);
 int __lxstat64(int ver, const char *path, struct stat64 *st);
 
-ON_PATH(int, __open_2, (int flags), (flags))
-ON_PATH(int, __open64_2, (int flags), (flags))
-ON_PATH_AT(int, __openat_2, (int flags), (flags))
-ON_PATH_AT(int, __openat64_2, (int flags), (flags))
-ON_PATH(int, stat, (struct stat *st), (st))
-ON_PATH(int, lstat, (struct stat *st), (st))
-ON_PATH(int, stat64, (struct stat64 *st), (st))
-ON_PATH(int, lstat64, (struct stat64 *st), (st))
-ON_PATH_AT(int, fstatat, (struct stat *st, int flags), (st, flags))
-ON_PATH_AT(int, fstatat64, (struct stat64 *st, int flags), (st, flags))
-ON_PATH_AT(int, statx, (int flags, unsigned int mask, struct statx *st), (flags, mask, st))
-ON_PATH_AT(int, __xstat, (struct stat *st), (st))
-ON_PATH_AT(int, __lxstat, (struct stat *st), (st))
-ON_PATH_AT(int, __xstat64, (struct stat64 *st), (st))
-ON_PATH_AT(int, __lxstat64, (struct stat64 *st), (st))
-ON_PATH(int, access, (int mode), (mode))
-ON_PATH(int, euidaccess, (int mode), (mode))
-ON_PATH(int, eaccess, (int mode), (mode))
-ON_PATH_AT(int, faccessat, (int mode, int flags), (mode, flags))
+_Static_assert(sizeof(struct stat) == sizeof(struct stat64), "one layout");
+#define ST	((struct stat *)st)
+
+ON_FILE(__open_2, open_text(path, flags), (int flags), (flags))
+ON_FILE(__open64_2, open_text(path, flags), (int flags), (flags))
+ON_FILE_AT(__openat_2, open_text(path, flags), (int flags), (flags))
+ON_FILE_AT(__openat64_2, open_text(path, flags), (int flags), (flags))
+ON_FILE(stat, file_stat(path, st), (struct stat *st), (st))
+ON_FILE(lstat, file_stat(path, st), (struct stat *st), (st))
+ON_FILE(stat64, file_stat(path, ST), (struct stat64 *st), (st))
+ON_FILE(lstat64, file_stat(path, ST), (struct stat64 *st), (st))
+ON_FILE_AT(fstatat, file_stat(path, st), (struct stat *st, int flags), (st, flags))
+ON_FILE_AT(fstatat64, file_stat(path, ST), (struct stat64 *st, int flags), (st, flags))
+ON_FILE_AT(statx, file_statx(path, st), (int flags, unsigned int mask, struct statx *st), (flags, mask, st))
+ON_FILE_AT(__xstat, file_stat(path, st), (struct stat *st), (st))
+ON_FILE_AT(__lxstat, file_stat(path, st), (struct stat *st), (st))
+ON_FILE_AT(__xstat64, file_stat(path, ST), (struct stat64 *st), (st))
+ON_FILE_AT(__lxstat64, file_stat(path, ST), (struct stat64 *st), (st))
+ON_FILE(access, door_file_access(path, mode), (int mode), (mode))
+ON_FILE(euidaccess, door_file_access(path, mode), (int mode), (mode))
+ON_FILE(eaccess, door_file_access(path, mode), (int mode), (mode))
+ON_FILE_AT(faccessat, door_file_access(path, mode), (int mode, int flags), (mode, flags))
 ON_PATH(int, mkdir, (mode_t mode), (mode))
 ON_PATH_AT(int, mkdirat, (mode_t mode), (mode))
 ON_PATH(int, unlink, (), ())

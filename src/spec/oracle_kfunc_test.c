@@ -33,7 +33,7 @@ TEST(kfuncs_per_type)
 	struct btf *btf;
 
 	NEED_KERNEL();
-	btf = btf__load_vmlinux_btf();
+	btf = btf__parse(T_KERNEL_BTF, NULL);
 	NEED(btf);
 	for (u32 i = 0; i < spec_nr_kfuncs; i++) {
 		t_row("program types of %s", spec_kfuncs[i].name);

@@ -14,8 +14,8 @@ static struct btf *kernel_btf(void)
 {
 	static struct btf *btf;
 
-	if (!btf && !access("/sys/kernel/btf/vmlinux", R_OK))
-		btf = btf__load_vmlinux_btf();
+	if (!btf && !access(T_KERNEL_BTF, R_OK))
+		btf = btf__parse(T_KERNEL_BTF, NULL);
 	return btf;
 }
 

@@ -107,7 +107,7 @@ TEST(memory_is_as_described)
 
 static struct btf *kernels(void)
 {
-	FILE *f = fopen("/sys/kernel/btf/vmlinux", "r");
+	FILE *f = fopen(T_KERNEL_BTF, "r");
 	u32 cap = 16u << 20, size;
 	struct btf *b = NULL;
 	u8 *buf = malloc(cap);

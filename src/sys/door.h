@@ -39,6 +39,11 @@ bool door_path_is_bpffs(const char *path);
 /* The place on the host for PATH: BUF when it is below /sys/fs/bpf and the directory can be used, else PATH itself. */
 #define DOOR_PATH_MAX 4096
 const char *door_path(const char *path, char buf[DOOR_PATH_MAX]);
+/* Files below /sys that name hooks (files.c). DOOR_NOT_OURS: another path, errno is kept; else as libc's open, stat, access. */
+#define DOOR_NOT_OURS	(-2)
+int door_file_open(const char *path, int flags);
+int door_file_stat(const char *path, mode_t *mode);
+int door_file_access(const char *path, int how);
 /* statfs(2) of the pin directory has the magic of a bpffs. */
 int door_statfs(const char *path, struct statfs *st);
 int door_fstatfs(int fd, struct statfs *st);

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "sys/door.h"
 #include "sys/sys.h"
 
 static struct btf *target;
@@ -16,7 +18,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void load_file(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* past the doors: the host's file, whatever its name says to clients */
+	int fd = (int)raw_syscall(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
 	struct stat st;
 	char *p = NULL;
 	size_t n = 0;

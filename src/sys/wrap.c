@@ -2,6 +2,7 @@
 /* wrap.c - the static door: what `-Wl,--wrap=...` (skep.pc) turns a statically linked libbpf's calls into. The list of
  * wrapped names is WRAP_SYMS in the Makefile. libskep.so exports these too, for executables that link it. */
 #include <stdarg.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -13,6 +14,8 @@
 
 void *__real_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off) __attribute__((weak));
 int __real_ioctl(int fd, unsigned long cmd, ...) __attribute__((weak));
+int __real_faccessat(int at, const char *path, int mode, int flags) __attribute__((weak));
+FILE *__real_fopen(const char *path, const char *mode) __attribute__((weak));
 int __real_epoll_wait(int ep, struct epoll_event *ev, int n, int timeout) __attribute__((weak));
 
 SKEP_API long __wrap_syscall(long nr, ...);
@@ -57,6 +60,11 @@ SKEP_API int __wrap_mkdir(const char *path, mode_t mode);
 SKEP_API int __wrap_unlink(const char *path);
 SKEP_API int __wrap_rmdir(const char *path);
 SKEP_API int __wrap_access(const char *path, int mode);
+SKEP_API int __wrap_faccessat(int at, const char *path, int mode, int flags);
+SKEP_API int __wrap_open(const char *path, int flags, ...);
+SKEP_API int __wrap_open64(const char *path, int flags, ...);
+SKEP_API FILE *__wrap_fopen(const char *path, const char *mode);
+SKEP_API FILE *__wrap_fopen64(const char *path, const char *mode);
 
 long __wrap_syscall(long nr, ...)
 {
@@ -116,5 +124,58 @@ int __wrap_rmdir(const char *path)
 
 int __wrap_access(const char *path, int mode)
 {
+	int ret = door_file_access(path, mode);
+
+	if (unlikely(ret != DOOR_NOT_OURS))
+		return ret;
 	return on_path(SYS_faccessat, path, mode, 0);
+}
+
+int __wrap_faccessat(int at, const char *path, int mode, int flags)
+{
+	int ret = door_file_access(path, mode);
+
+	if (unlikely(ret != DOOR_NOT_OURS))
+		return ret;
+	return __real_faccessat ? __real_faccessat(at, path, mode, flags) : faccessat(at, path, mode, flags);
+}
+
+/* open(2) is a cancellation point; nobody who links libbpf statically cancels threads inside of it. */
+int __wrap_open(const char *path, int flags, ...)
+{
+	mode_t mode;
+	va_list ap;
+	int fd = door_file_open(path, flags);
+
+	if (unlikely(fd != DOOR_NOT_OURS))
+		return fd;
+	va_start(ap, flags);
+	mode = va_arg(ap, mode_t);
+	va_end(ap);
+	return (int)door_errno(raw_syscall(SYS_openat, AT_FDCWD, (long)path, flags, mode, 0, 0));
+}
+
+int __wrap_open64(const char *path, int flags, ...)
+{
+	mode_t mode;
+	va_list ap;
+
+	va_start(ap, flags);
+	mode = va_arg(ap, mode_t);
+	va_end(ap);
+	return __wrap_open(path, flags, mode);
+}
+
+FILE *__wrap_fopen(const char *path, const char *mode)
+{
+	int fd = door_file_open(path, mode[0] == 'r' ? O_RDONLY : O_WRONLY);
+
+	if (unlikely(fd != DOOR_NOT_OURS))
+		return fd < 0 ? NULL : fdopen(fd, "r");
+	return __real_fopen ? __real_fopen(path, mode) : fopen(path, mode);
+}
+
+FILE *__wrap_fopen64(const char *path, const char *mode)
+{
+	return __wrap_fopen(path, mode);
 }

@@ -35,6 +35,8 @@ bool t_is_root(void);
 bool t_kernel_bpf(void);	/* root, and this kernel has bpf(2): oracle rows must not be skipped */
 /* The host kernel's bpf(2), never skep's, although test programs wrap syscall(). -1 and errno. */
 long t_kernel_bpf_call(int cmd, void *attr, unsigned int size);
+/* The host kernel's BTF; its usual name is skep's own in test programs, which wrap open(). */
+#define T_KERNEL_BTF	"/proc/self/root/sys/kernel/btf/vmlinux"
 const char *t_tmpdir(void);	/* fresh private directory on tmpfs, removed at exit; SKEP_DIR of the program */
 
 #define CHECK(c)	do { if (!(c)) t_fail(__FILE__, __LINE__, "%s", #c); } while (0)
