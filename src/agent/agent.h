@@ -14,6 +14,7 @@
 #ifndef SKEP_AGENT_H
 #define SKEP_AGENT_H
 
+#include "agent/signal.h"
 #include "base/def.h"
 #include "base/domain.h"
 #include "base/tls.h"
@@ -40,7 +41,10 @@ struct agent_thread {
 	u8 *stack[AGENT_LEVELS];	/* top of each level's stack, 16-aligned; constant */
 	u32 level;			/* levels in use: the next hook runs on stack[level]. Signal handlers count on */
 	u32 nr_recs;
+	u64 deferred;			/* signals put off during hooks: a stub that finds it nonzero when it is back on the
+					 * target's stack goes on through agent_deferred (signal.h) */
 	struct agent_rec rec[AGENT_RECS];
+	struct signal_thread sig;
 	/* the rest */
 	struct tls tls;			/* the bottom of each level's stack points to it: levels share it, as signal
 					 * handlers share their thread's TLS (owner words must be the same) */

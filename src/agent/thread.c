@@ -33,7 +33,8 @@ _Static_assert(offsetof(struct agent_thread, fs_base) == 0, "tramp.S");
 _Static_assert(offsetof(struct agent_thread, stack) == 8, "tramp.S");
 _Static_assert(offsetof(struct agent_thread, level) == 40, "tramp.S");
 _Static_assert(offsetof(struct agent_thread, nr_recs) == 44, "tramp.S");
-_Static_assert(offsetof(struct agent_thread, rec) == 48, "tramp.S");
+_Static_assert(offsetof(struct agent_thread, deferred) == 48, "tramp.S");
+_Static_assert(offsetof(struct agent_thread, rec) == 56, "tramp.S");
 _Static_assert(sizeof(struct agent_thread) <= SKEP_PAGE, "one page at the end of the slot");
 _Static_assert(offsetof(struct agent_proc, boot_busy) == 8, "agent_slow");
 
