@@ -144,6 +144,8 @@ static int one(struct rw *w, u32 i)
 			in.imm = (s32)e->aux[i].map->id;
 			second.imm = value ? (s32)e->aux[i].direct_off : 0;
 		}
+		if (in.src_reg == BPF_PSEUDO_FUNC && !e->aux[(s64)i + 1 + in.imm].seen)
+			in.src_reg = 0, in.imm = 0;	/* a callback that is never called is not there any more */
 		err = emit(w, i, in);
 		return err ? err : emit(w, i, second);
 	}
