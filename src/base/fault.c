@@ -234,18 +234,19 @@ long fault_copy_str(char *dst, const char *src, size_t size)
 {
 	uintptr_t at = (uintptr_t)src;		/* anything at all: no pointer arithmetic on it */
 	size_t done = 0;
+	char part[64];				/* what lies behind the string is not dst's */
 
 	while (done < size) {
 		/* never across a page that the string may not need */
 		size_t room = SKEP_PAGE - ((at + done) & (SKEP_PAGE - 1));
-		size_t n = MIN(MIN(size - done, room), 256ul);
-		char *nul;
+		size_t n = MIN(MIN(size - done, room), sizeof(part)), len;
 
-		if (copy(dst + done, (const void *)(at + done), n, true))
+		if (copy(part, (const void *)(at + done), n, true))
 			return -EFAULT;
-		nul = memchr(dst + done, 0, n);
-		if (nul)
-			return nul - dst;
+		len = strnlen(part, n);
+		memcpy(dst + done, part, len + (len < n));
+		if (len < n)
+			return (long)(done + len);
 		done += n;
 	}
 	return -E2BIG;

@@ -38,7 +38,7 @@ int fault_init(void);		/* idempotent, thread safe; again: puts back a handler th
 /* All async-signal-safe. What was copied before the fault is left in dst. */
 int fault_copy_from(void *dst, const void *src, size_t n);	/* 0 or -EFAULT */
 int fault_copy_to(void *dst, const void *src, size_t n);	/* 0 or -EFAULT */
-/* Length of the string without NUL, copied with it; -E2BIG when size is too small, -EFAULT. */
+/* Length of the string without NUL, copied with it and nothing behind; -E2BIG when size is too small, -EFAULT. */
 long fault_copy_str(char *dst, const char *src, size_t size);
 
 /* Watch a file mapping. *damaged is set when a page of it turned out not to be there. -ENOMEM. */

@@ -90,7 +90,7 @@ HELPER_FN(loop)
 	if (r4)
 		return ERR(EINVAL);
 	if (n > LOOP_MAX)
-		return ERR(E2BIG);
+		return (u32)-E2BIG;	/* Linux inlines the loop where FLAGS is a constant 0, and then sets R0 by a 32-bit move */
 	for (i = 0; i < n; i++)
 		if (run_call(r2, i, r3, 0, 0, 0))
 			return i + 1;

@@ -3,18 +3,45 @@
 #include "base/fault.h"
 #include "prog/helper.h"
 
+/* Both address spaces are this process's here. Two things tell them apart all the same: what a read beyond them says
+ * (an address that cannot be the kernel's is -ERANGE to readers of kernel memory), and what is left behind a string. */
+enum space { USER, KERNEL };
+
+static bool kernel_address(u64 addr)
+{
+	return addr >= 0xffff800000000000ull;
+}
+
+static u64 bad_address(u64 addr, enum space where)
+{
+	return where == USER || kernel_address(addr) ? ERR(EFAULT) : ERR(ERANGE);
+}
+
 /* What cannot be read comes out as zeroes. */
-static u64 probe(u64 dst, u64 size, u64 src)
+static u64 probe(u64 dst, u64 size, u64 src, enum space where)
 {
 	if (!(u32)size)
 		return 0;
 	if (!fault_copy_from(PTR(dst), PTR(src), (u32)size))
 		return 0;
 	memset(PTR(dst), 0, (u32)size);
-	return ERR(EFAULT);
+	return bad_address(src, where);
 }
 
-static u64 probe_str(u64 dst, u64 size, u64 src)
+/* The kernel copies strings of user space in words of eight bytes and puts zeroes behind the NUL in the last one, where all of
+ * that word can be read; its own strings byte by byte. What lies behind stays as it was: programs use such buffers as keys. */
+static void end_word(char *d, u64 src, u32 len, u32 n)
+{
+	u32 end = ALIGN_UP(len + 1, 8u);
+	char junk[8];
+
+	if (end > n || fault_copy_from(junk, PTR(src + end - 8), 8))
+		return;
+	for (u32 i = len + 1; i < end; i++)
+		d[i] = 0;
+}
+
+static u64 probe_str(u64 dst, u64 size, u64 src, enum space where)
 {
 	u32 n = (u32)size;
 	char *d = PTR(dst);
@@ -29,22 +56,29 @@ static u64 probe_str(u64 dst, u64 size, u64 src)
 	}
 	if (len < 0) {
 		memset(d, 0, n);
-		return ERR(EFAULT);
+		return bad_address(src, where);
 	}
+	if (where == USER)
+		end_word(d, src, (u32)len, n);
 	return (u64)len + 1;
 }
 
-/* In user space both address spaces are this process's. */
-HELPER_FN(probe_read) { return probe(r1, r2, r3); }
-HELPER_FN(probe_read_user) { return probe(r1, r2, r3); }
-HELPER_FN(probe_read_kernel) { return probe(r1, r2, r3); }
-HELPER_FN(probe_read_str) { return probe_str(r1, r2, r3); }
-HELPER_FN(probe_read_user_str) { return probe_str(r1, r2, r3); }
-HELPER_FN(probe_read_kernel_str) { return probe_str(r1, r2, r3); }
+/* What they do with user space's addresses and with all others, before there were two of each. */
+static enum space by_address(u64 src)
+{
+	return src < 0x7ffffffff000ull ? USER : KERNEL;
+}
+
+HELPER_FN(probe_read) { return probe(r1, r2, r3, by_address(r3)); }
+HELPER_FN(probe_read_user) { return probe(r1, r2, r3, USER); }
+HELPER_FN(probe_read_kernel) { return probe(r1, r2, r3, KERNEL); }
+HELPER_FN(probe_read_str) { return probe_str(r1, r2, r3, by_address(r3)); }
+HELPER_FN(probe_read_user_str) { return probe_str(r1, r2, r3, USER); }
+HELPER_FN(probe_read_kernel_str) { return probe_str(r1, r2, r3, KERNEL); }
 
 HELPER_FN(copy_from_user)
 {
-	return probe(r1, r2, r3);
+	return probe(r1, r2, r3, USER);
 }
 
 HELPER_FN(probe_write_user)

@@ -2,11 +2,8 @@
 /* task.c - see task.h.
  *
  * Memory of tasks: in the agent a part of the thread's state; in libraries slots of chunks that are zero again in a
- * fork child, taken by CAS on .owner and taken over from threads that are gone.
- * What task_learn() knows is one record behind a sequence count: readers try a few times, then do without (its writer may
- * have been killed in the middle). In a fork child it still is the parent's record: fill_parent() makes use of that. */
+ * fork child, taken by CAS on .owner and taken over from threads that are gone. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -17,8 +14,6 @@
 #include "prog/task.h"
 
 #define PF_EXITING_	0x4u		/* the kernel's task_struct.flags */
-#define TICK_NS		10000000ull	/* USER_HZ is 100 on every architecture that skep knows */
-#define LEARN_NS	1000000000ull	/* how old a library's record may be */
 #define SLOTS		64u
 #define CHUNKS		64u
 
@@ -88,136 +83,6 @@ const char *task_comm(char buf[TASK_COMM_LEN])
 	return buf;
 }
 
-/* ---- what /proc says ---- */
-
-struct proc_task {
-	s32 pid;
-	u64 start_boot;			/* ns after boot; 0: not known */
-	char comm[TASK_COMM_LEN];
-};
-
-static struct known {
-	u32 seq;			/* odd: being written */
-	u32 busy;
-	u64 when;			/* CLOCK_MONOTONIC_COARSE */
-	struct proc_task self, parent;
-} known;
-
-static u64 clock_ns(clockid_t id)
-{
-	struct timespec t;
-
-	clock_gettime(id, &t);
-	return (u64)t.tv_sec * 1000000000u + (u64)t.tv_nsec;
-}
-
-static char *put_str(char *p, const char *end, const char *s)
-{
-	while (*s && p < end)
-		*p++ = *s++;
-	*p = 0;
-	return p;
-}
-
-static char *put_num(char *p, const char *end, u32 v)
-{
-	char b[12], *d = b + sizeof(b) - 1;
-
-	*d = 0;
-	do
-		*--d = (char)('0' + v % 10);
-	while (v /= 10);
-	return put_str(p, end, d);
-}
-
-static u64 number(const char **s)
-{
-	u64 v = 0;
-
-	while (**s >= '0' && **s <= '9')
-		v = v * 10 + (u64)(*(*s)++ - '0');
-	return v;
-}
-
-/* "PID (NAME) S PPID ... field 22": the name may hold anything, so its end is the last parenthesis. */
-static int parse_stat(const char *s, struct proc_task *t, s32 *ppid)
-{
-	const char *open = strchr(s, '('), *close = strrchr(s, ')');
-	size_t n;
-
-	if (!open || !close || close < open || strlen(close) < 5)
-		return -EUCLEAN;
-	n = MIN((size_t)(close - open - 1), (size_t)TASK_COMM_LEN - 1);
-	memset(t->comm, 0, sizeof(t->comm));
-	memcpy(t->comm, open + 1, n);
-	s = close + 4;
-	*ppid = (s32)number(&s);
-	for (u32 field = 4; field < 22; field++) {
-		s = strchr(s, ' ');
-		if (!s)
-			return -EUCLEAN;
-		s++;
-	}
-	t->start_boot = number(&s) * TICK_NS;
-	return 0;
-}
-
-static int read_stat(const char *proc, s32 pid, struct proc_task *t, s32 *ppid)
-{
-	char path[160], text[1024];
-	const char *end = path + sizeof(path) - 1;
-	long fd, n;
-
-	put_str(put_num(put_str(put_str(path, end, proc), end, "/"), end, (u32)pid), end, "/stat");
-	fd = raw_syscall4(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0);
-	if (fd < 0)
-		return (int)fd;
-	n = raw_syscall3(SYS_read, fd, (long)text, sizeof(text) - 1);
-	raw_syscall3(SYS_close, fd, 0, 0);
-	if (n < 0)
-		return (int)n;
-	text[n] = 0;
-	t->pid = pid;
-	return parse_stat(text, t, ppid);
-}
-
-int task_learn(const char *proc, s32 pid)
-{
-	struct proc_task self = { 0 }, parent = { 0 };
-	s32 ppid, dontcare;
-	int err;
-
-	if (__atomic_exchange_n(&known.busy, 1, __ATOMIC_ACQUIRE))
-		return -EBUSY;
-	err = read_stat(proc, pid, &self, &ppid);
-	if (!err) {
-		if (!ppid || read_stat(proc, ppid, &parent, &dontcare))
-			parent = (struct proc_task){ .pid = ppid };
-		WRITE_ONCE(known.seq, known.seq | 1);
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);	/* pairs with the one in look_up() */
-		known.self = self;
-		known.parent = parent;
-		WRITE_ONCE(known.when, clock_ns(CLOCK_MONOTONIC_COARSE));
-		STORE_RELEASE(known.seq, known.seq + 1);
-	}
-	STORE_RELEASE(known.busy, 0);
-	return err;
-}
-
-static bool look_up(struct proc_task *self, struct proc_task *parent)
-{
-	for (u32 i = 0; i < 4; i++) {
-		u32 seq = LOAD_ACQUIRE(known.seq);
-
-		*self = known.self;
-		*parent = known.parent;
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		if (!(seq & 1) && READ_ONCE(known.seq) == seq)
-			return seq != 0;
-	}
-	return false;
-}
-
 #ifdef SKEP_AGENT
 static void learn_if_old(s32 pid, s32 ppid)
 {
@@ -225,8 +90,7 @@ static void learn_if_old(s32 pid, s32 ppid)
 #else
 static void learn_if_old(s32 pid, s32 ppid)
 {
-	if (known.self.pid != pid || known.parent.pid != ppid ||
-	    clock_ns(CLOCK_MONOTONIC_COARSE) - READ_ONCE(known.when) > LEARN_NS)
+	if (!task_known_lately(pid, ppid))
 		task_learn("/proc", pid);
 }
 #endif
@@ -296,6 +160,14 @@ static struct task_mem *memory(s32 tid)
 
 /* ---- filling ---- */
 
+static u64 clock_ns(clockid_t id)
+{
+	struct timespec t;
+
+	clock_gettime(id, &t);
+	return (u64)t.tv_sec * 1000000000u + (u64)t.tv_nsec;
+}
+
 /* The two clocks differ by the time that the machine slept. */
 static void fill_start(struct task_struct *t, u64 start_boot)
 {
@@ -312,16 +184,16 @@ static void fill_from(struct task_struct *t, const struct proc_task *p)
 		fill_start(t, p->start_boot);
 }
 
-static void fill_parent(struct task_mem *m, s32 ppid, const struct proc_task *self, const struct proc_task *parent)
+static void fill_parent(struct task_mem *m, s32 ppid, const struct task_known *k)
 {
 	static const struct proc_task nothing;
 	struct task_struct *p = &m->parent;
 	const struct proc_task *from = &nothing;
 
-	if (parent->pid == ppid && self->pid == m->self.tgid)
-		from = parent;
-	else if (self->pid == ppid)
-		from = self;			/* a fork or vfork child, before its own helper has looked */
+	if (k->parent.pid == ppid && k->self.pid == m->self.tgid)
+		from = &k->parent;
+	else if (k->self.pid == ppid)
+		from = &k->self;		/* a fork or vfork child, before its own helper has looked */
 	p->pid = p->tgid = ppid;
 	p->group_leader = p;
 	fill_from(p, from);
@@ -371,17 +243,26 @@ const struct task_struct *task_current(void)
 {
 	s32 pid = task_pid(), tid = task_tid(), ppid = (s32)raw_syscall3(SYS_getppid, 0, 0, 0);
 	struct task_mem *m = memory(tid);
-	struct proc_task self, parent;
+	struct task_known k;
 
 	if (!m)
 		return NULL;
 	learn_if_old(pid, ppid);
-	if (!look_up(&self, &parent))
-		self = parent = (struct proc_task){ 0 };
-	fill_self(m, pid, tid, &self);
+	task_known(&k);
+	fill_self(m, pid, tid, &k.self);
 	if (tid != pid)
-		fill_leader(m, &self);
-	fill_parent(m, ppid, &self, &parent);
+		fill_leader(m, &k.self);
+	fill_parent(m, ppid, &k);
 	fill_creds(m);
 	return &m->self;
+}
+
+/* What is known of this process; in a fork child before its own helper has looked, its parent's, which it has inherited (a
+ * parent that it cannot see, getppid() 0, may be of another pid namespace). */
+bool task_known_of_self(struct task_known *k)
+{
+	s32 pid = task_pid(), ppid = (s32)raw_syscall3(SYS_getppid, 0, 0, 0);
+
+	learn_if_old(pid, ppid);
+	return task_known(k) && (k->self.pid == pid || (ppid && k->self.pid == ppid));
 }

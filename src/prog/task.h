@@ -29,8 +29,29 @@ s32 task_tid(void);
 u64 task_uid_gid(void);				/* gid << 32 | uid */
 const char *task_comm(char buf[TASK_COMM_LEN]);	/* NUL-terminated, zeroes behind; BUF is used if need be */
 
-/* Read names and start times of process PID and of its parent below PROC ("/proc", or where the caller sees it). Opens files.
- * One caller at a time (others return -EBUSY). 0 or -errno: what was known before stays. */
+/* ---- task_proc.c: what only /proc tells ---- */
+
+struct proc_task {
+	s32 pid;
+	u64 start_boot;			/* ns after boot; 0: not known */
+	char comm[TASK_COMM_LEN];
+};
+
+#define TASK_CGROUPS	16
+struct task_known {
+	struct proc_task self, parent;
+	u64 pidns_dev, pidns_ino;	/* its pid namespace; 0: not known */
+	u32 cgroups;			/* levels of the unified hierarchy, the root included; 0: not known */
+	u64 cgroup[TASK_CGROUPS];	/* their ids */
+};
+
+/* Ask for all that of process PID, below PROC ("/proc", or where the caller sees it). Opens files. One caller at a time
+ * (others return -EBUSY). 0 or -errno: what was known before stays. */
 int task_learn(const char *proc, s32 pid);
+/* What was learnt last, of whatever process it is; false (and zeroes): nothing. */
+bool task_known(struct task_known *k);
+bool task_known_lately(s32 pid, s32 ppid);
+/* The same, if it holds for this process. */
+bool task_known_of_self(struct task_known *k);
 
 #endif

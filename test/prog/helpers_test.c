@@ -3,6 +3,7 @@
  * through the kernel's bpf(2); result and memory written must be the same. And what does not fit into a row: signals. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/btf.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@
 struct side {
 	bool kernel;
 	int map[5];			/* [0] unused */
+	int btf;
 	int prog, err;
 	u64 r0;
 	u8 out[OUT_SIZE];
@@ -53,6 +55,24 @@ static void set(const struct side *s, int fd, u32 key, const void *value)
 	EQ(bpf(s, BPF_MAP_UPDATE_ELEM, &a), 0);
 }
 
+/* Callbacks need to be known to BTF: int main(), static int callback(). */
+static int btf(const struct side *s)
+{
+	static const struct {
+		struct btf_header h;
+		u32 types[4 + 3 + 3 + 3];
+		char strs[20];
+	} blob = {
+		{ .magic = BTF_MAGIC, .version = 1, .hdr_len = sizeof(struct btf_header), .type_len = 52, .str_off = 52, .str_len = 20 },
+		{ 1, BTF_KIND_INT << 24, 4, BTF_INT_SIGNED << 24 | 32, 0, BTF_KIND_FUNC_PROTO << 24, 1,
+		  5, BTF_KIND_FUNC << 24 | BTF_FUNC_GLOBAL, 2, 10, BTF_KIND_FUNC << 24, 2 },
+		"\0int\0main\0callback",
+	};
+	union bpf_attr a = { .btf = (u64)(uintptr_t)&blob, .btf_size = sizeof(blob.h) + 72 };
+
+	return (int)bpf(s, BPF_BTF_LOAD, &a);
+}
+
 static void make_maps(struct side *s)
 {
 	union bpf_attr a = { 0 };
@@ -71,6 +91,8 @@ static void make_maps(struct side *s)
 	strcpy((char *)in + 104, "abd");
 	strcpy((char *)in + 112, " 18446744073709551616");
 	set(s, s->map[2], 0, in);
+	s->btf = btf(s);
+	CHECK(s->btf >= 0);
 	a.map_fd = (u32)s->map[2];
 	EQ(bpf(s, BPF_MAP_FREEZE, &a), 0);
 	for (u64 i = 1; i <= 3; i++) {
@@ -135,19 +157,31 @@ static void expand(const char *text, char *out, size_t size)
 static int load(struct side *s, const char *text)
 {
 	static const char keep[] = "; r1 = map#1+0; *(u64 *)(r1 +0) = r0; r0 = 0; exit";
+	char *at;
 	union bpf_attr a = { .prog_type = BPF_PROG_TYPE_SYSCALL, .prog_flags = BPF_F_SLEEPABLE };
 	struct bpf_insn insns[MAX_CODE];
+	u32 funcs[] = { 0, 3, 0, 4 };
 	char full[2048];
 	const char *why = NULL;
 	int n;
 
 	expand(text, full, sizeof(full) - sizeof(keep));
-	strcat(full, keep);
+	at = strchr(full, '@');
+	if (at) {
+		memmove(at + sizeof(keep) - 1, at + 1, strlen(at));
+		memcpy(at, keep, sizeof(keep) - 1);
+	} else {
+		strcat(full, keep);
+	}
 	n = asm_text(full, insns, MAX_CODE, &why);
 	if (n < 0) {
 		t_fail(__FILE__, __LINE__, "cannot assemble: %s", why ? why : "?");
 		return -1;
 	}
+	a.prog_btf_fd = (u32)s->btf;
+	a.func_info_rec_size = 8;
+	a.func_info = (u64)(uintptr_t)funcs;
+	a.func_info_cnt = 1;
 	for (int i = 0; i < n; i++) {
 		u8 src = insns[i].src_reg;
 
@@ -155,6 +189,10 @@ static int load(struct side *s, const char *text)
 			continue;
 		if (src == BPF_PSEUDO_MAP_FD || src == BPF_PSEUDO_MAP_VALUE)
 			insns[i].imm = s->map[insns[i].imm];
+		if (src == BPF_PSEUDO_FUNC) {
+			funcs[2] = (u32)(i + 1 + insns[i].imm);
+			a.func_info_cnt = 2;
+		}
 		i++;
 	}
 	a.insns = (u64)(uintptr_t)insns;
@@ -235,4 +273,44 @@ TEST(rows_as_the_kernel)
 		one_row(&s, t_kernel_bpf() ? &k : NULL, text, want + 3);
 	}
 	fclose(f);
+}
+
+static volatile sig_atomic_t got, code;
+static volatile pid_t by;
+
+static void on_signal(int sig, siginfo_t *si, void *uc)
+{
+	got++;
+	code = si->si_code;
+	by = gettid();
+}
+
+static void signals(struct side *s)
+{
+	struct sigaction act = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO }, was;
+	static const char *const texts[] = { "r1 = 10; call #109", "r1 = 10; call #117" };
+
+	if (!s->map[1])
+		make_maps(s);
+	sigaction(SIGUSR1, &act, &was);
+	for (u32 i = 0; i < 2; i++) {
+		t_row("%s: %s arrives as from the kernel", s->kernel ? "kernel" : "skep", i ? "send_signal_thread" : "send_signal");
+		got = code = by = 0;
+		if (!one_side(s, texts[i]))
+			continue;
+		EQ(s->r0, 0);
+		EQ(got, 1);
+		EQ(code, SI_KERNEL);
+		EQ(by, gettid());
+	}
+	sigaction(SIGUSR1, &was, NULL);
+}
+
+TEST(signals)
+{
+	struct side s = { 0 }, k = { .kernel = true };
+
+	signals(&s);
+	if (t_kernel_bpf())
+		signals(&k);
 }
