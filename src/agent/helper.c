@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* helper.c - the helper process: all that may take time, open files or allocate is done there.
+ *
+ * It is a process of its own that shares the target's memory and nothing else: own fd table (all closed), root and cwd of its
+ * own, own signal handlers, all signals blocked, own session, no controlling terminal. It is made through a child that ends
+ * at once, so it is nobody's child: wait4(__WALL), /proc/PID/task/PID/children and rusage of the target do not show it. Its name is
+ * "skep-helper"; its command line is the target's, because that lies in the shared memory.
+ *
+ * It must not outlive the target, whose memory (and process slot) it would keep. The kernel clears and wakes the main
+ * thread's clear_child_tid word when that thread ends or any thread executes, if somebody else still uses the memory: us. So it
+ * waits for that word as well. That word may belong to somebody who waits too (pthread_join), and the kernel wakes one:
+ * we pass the wake on. Where the word is not known, it looks every POLL_MS.
+ *
+ * Death at any moment: helper_tid becomes 0 (CLONE_CHILD_CLEARTID), `round` may stay 1 and is put right by the next helper.
+ * Whoever needs the helper and finds none starts it: agent_helper_start(). */
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "agent/agent.h"
+#include "agent/raw.h"
+#include "base/agents.h"
+#include "map/map.h"
+
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv		449
+#endif
+#ifndef SYS_close_range
+#define SYS_close_range		436
+#endif
+#define CLOSE_UNSHARE		2	/* CLOSE_RANGE_UNSHARE */
+#define KCMP_MEMORY		1	/* KCMP_VM */
+#define WAITV_32		2	/* FUTEX2_SIZE_U32 */
+#define WAITV_PRIVATE		128
+
+#define POLL_MS			100	/* the leader's word is not known */
+#define LINKS_MS		400	/* do the links still live? A killed tracer's are gone within a second */
+#define IDLE_MS			5000	/* nothing attached */
+#define REAP_MS			10
+#define OLD_KERNEL_MS		10	/* no futex_waitv */
+#define KSIGS			8	/* bytes of the kernel's sigset */
+
+struct waitv {				/* the kernel's struct futex_waitv */
+	u64 val, uaddr;
+	u32 flags, reserved;
+};
+
+static u8 *stacks;			/* the helper's, and above it the one of the child in between */
+static struct tls helper_tls, between_tls;
+static struct obj_dir *dir;		/* the helper's; copied by fork, opened again there by obj_dir_ready() */
+static bool no_waitv;
+
+/* ---- futexes of this process ---- */
+
+static void futex_wake(u32 *word)
+{
+	raw_syscall4(SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, 0x7fffffff, 0);
+}
+
+static u64 now_ms(void)
+{
+	struct timespec t;
+
+	raw_syscall3(SYS_clock_gettime, CLOCK_MONOTONIC, (long)&t, 0);
+	return (u64)t.tv_sec * 1000 + (u64)t.tv_nsec / 1000000;
+}
+
+static void futex_wait(u32 *word, u32 seen, u64 ms)
+{
+	struct timespec t = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000 * 1000000) };
+
+	raw_syscall4(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, seen, (long)&t);
+}
+
+/* ---- does the target still have this memory? ---- */
+
+static bool same_memory(s32 tid)
+{
+	long r = raw_syscall4(SYS_kcmp, tid, (long)READ_ONCE(agent.proc->helper_tid), KCMP_MEMORY, 0);
+
+	/* forbidden or unknown: the word and the process's end are what remains */
+	return r == 0 || r == -EPERM || r == -ENOSYS;
+}
+
+struct dirent64_head {			/* the kernel's struct linux_dirent64 */
+	u64 ino, off;
+	u16 len;
+	u8 type;
+	char name[];
+};
+
+/* A main thread that has ended has no memory, but others may go on: any of them will do. */
+static bool other_thread_lives(s32 pid)
+{
+	char path[32], buf[1024];
+	bool found = false;
+	long fd, n;
+
+	agent_fmt_path(path, "/proc/", pid, "/task");
+	fd = raw_syscall3(SYS_open, (long)path, 0200000 /* O_DIRECTORY */, 0);
+	if (fd < 0)
+		return false;
+	while (!found && (n = raw_syscall3(SYS_getdents64, fd, (long)buf, sizeof(buf))) > 0)
+		for (long at = 0; at < n && !found;) {
+			const struct dirent64_head *e = (void *)(buf + at);
+			s32 tid = 0;
+
+			for (const char *c = e->name; *c >= '0' && *c <= '9'; c++)
+				tid = tid * 10 + (*c - '0');
+			found = tid && tid != pid &&
+				!raw_syscall4(SYS_kcmp, tid, (long)READ_ONCE(agent.proc->helper_tid), KCMP_MEMORY, 0);
+			at += e->len;
+		}
+	raw_syscall3(SYS_close, fd, 0, 0);
+	return found;
+}
+
+static bool target_lives(void)
+{
+	s32 pid = READ_ONCE(agent.proc->pid);
+
+	if (raw_syscall3(SYS_kill, pid, 0, 0) == -ESRCH)
+		return false;
+	return same_memory(pid) || other_thread_lives(pid);
+}
+
+/* ---- wakes of ring buffers and perf rings ---- */
+
+#define WAKES	64
+static const char *wakes[WAKES];	/* paths of FIFOs, constant while their map is mapped; atomic */
+
+/* In place of map_wake_fifo(): hooked threads open nothing. Cheap when it is pending already. */
+static void wake_later(const char *path)
+{
+	for (u32 i = 0; i < WAKES; i++) {
+		const char *seen = NULL;
+
+		if (LOAD_ACQUIRE(wakes[i]) == path ||
+		    __atomic_compare_exchange_n(&wakes[i], &seen, path, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED) ||
+		    seen == path)
+			break;
+	}
+	/* pairs with the exchange in wakes_send() */
+	if (!__atomic_exchange_n(&agent.proc->wake, 1, __ATOMIC_SEQ_CST))
+		futex_wake(&agent.proc->wake);
+}
+
+/* Also by a fork child that has no helper yet, and is about to end or execute. */
+void agent_wakes_send(void)
+{
+	if (!__atomic_exchange_n(&agent.proc->wake, 0, __ATOMIC_SEQ_CST))
+		return;
+	for (u32 i = 0; i < WAKES; i++) {
+		const char *path = __atomic_exchange_n(&wakes[i], NULL, __ATOMIC_ACQ_REL);
+
+		if (path)
+			map_wake_fifo(path);
+	}
+}
+
+/* ---- the helper's life ---- */
+
+static void __attribute__((noreturn)) leave(void)
+{
+	agent_wakes_send();
+	for (;;)
+		raw_syscall3(SYS_exit_group, 0, 0, 0);
+}
+
+/* Nothing of the target's is held open: its pipes must end when it closes them. */
+static void close_fds(void)
+{
+	if (!raw_syscall3(SYS_close_range, 0, ~0u, CLOSE_UNSHARE))
+		return;
+	raw_syscall3(SYS_unshare, CLONE_FILES, 0, 0);
+	if (raw_syscall3(SYS_close_range, 0, ~0u, 0))
+		for (long fd = 0; fd < 65536; fd++)
+			raw_syscall3(SYS_close, fd, 0, 0);
+}
+
+/* The image before this one's, if it had an agent: its helper ends by itself, but sooner so. A pid may be another's by now:
+ * it must have our name, and no memory of ours. */
+static void end_old_helper(s32 old)
+{
+	char path[32], name[16] = "";
+	long fd, n;
+
+	if (old <= 1 || old == (s32)agent.proc->helper_tid)
+		return;
+	agent_fmt_path(path, "/proc/", old, "/comm");
+	fd = raw_syscall3(SYS_open, (long)path, 0, 0);
+	if (fd < 0)
+		return;
+	n = raw_syscall3(SYS_read, fd, (long)name, sizeof(name) - 1);
+	raw_syscall3(SYS_close, fd, 0, 0);
+	if (n == sizeof(HELPER_NAME) && !memcmp(name, HELPER_NAME "\n", sizeof(HELPER_NAME)))
+		raw_syscall3(SYS_kill, old, SIGKILL, 0);
+}
+
+static int open_directory(void)
+{
+	int err = dir ? obj_dir_ready(dir) : obj_dir_open(agent.dir, &dir);
+
+	if (!err)
+		err = agents_open(dir);
+	if (!err)
+		err = agents_join(dir, agent.scope, agent.proc->pid);
+	return err;
+}
+
+/* Whatever a fork child must not inherit half done happens inside here: it takes `round` before the call (follow.c). */
+static void round_enter(void)
+{
+	u32 seen = 0;
+
+	while (!__atomic_compare_exchange_n(&agent.proc->round, &seen, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+		futex_wait(&agent.proc->round, seen, 100);
+		seen = 0;
+	}
+}
+
+static void round_exit(void)
+{
+	STORE_RELEASE(agent.proc->round, 0);
+	futex_wake(&agent.proc->round);
+}
+
+static void do_round(u32 request)
+{
+	u32 epoch = agents_epoch(dir), missing = 0;
+
+	round_enter();
+	if (!hook_learn(dir, agent.scope, agent.proc->pid, &agent.wants))
+		agent_patch(&agent.wants, &missing);
+	round_exit();
+	agents_ack(dir, epoch);
+	STORE_RELEASE(agent.proc->done, request);
+	futex_wake(&agent.proc->done);
+	agent_notice_sites(dir, missing);
+}
+
+static bool wait_old(u32 epoch, u32 request, u64 ms)
+{
+	u32 *word = agents_epoch_word(dir);
+
+	for (u64 end = now_ms() + ms; now_ms() < end;) {
+		if (READ_ONCE(*word) != epoch || READ_ONCE(agent.proc->request) != request || READ_ONCE(agent.proc->wake))
+			return true;
+		if (!target_lives())
+			leave();
+		futex_wait(&agent.proc->request, request, OLD_KERNEL_MS);
+	}
+	return false;
+}
+
+/* Wait until the board or this process wants something, or MS passed (false). */
+static bool wait_for_work(u32 epoch, u32 request, u64 ms)
+{
+	u32 *leader = READ_ONCE(agent.proc->leader_word), seen = leader ? READ_ONCE(*leader) : 0;
+	struct waitv v[] = {
+		{ epoch, (u64)agents_epoch_word(dir), WAITV_32, 0 },
+		{ request, (u64)&agent.proc->request, WAITV_32 | WAITV_PRIVATE, 0 },
+		{ 0, (u64)&agent.proc->wake, WAITV_32 | WAITV_PRIVATE, 0 },
+		{ seen, (u64)leader, WAITV_32, 0 },
+	};
+	struct timespec t;
+	long r;
+
+	if (seen != agent.proc->leader_seen && !target_lives())
+		leave();
+	agent.proc->leader_seen = seen;
+	if (no_waitv)
+		return wait_old(epoch, request, ms);
+	if (!leader)
+		ms = MIN(ms, POLL_MS);
+	raw_syscall3(SYS_clock_gettime, CLOCK_MONOTONIC, (long)&t, 0);
+	t.tv_nsec += (long)(ms % 1000 * 1000000);
+	t.tv_sec += (time_t)(ms / 1000) + t.tv_nsec / 1000000000;
+	t.tv_nsec %= 1000000000;
+	r = raw_syscall6(SYS_futex_waitv, (long)v, leader ? 4 : 3, 0, (long)&t, CLOCK_MONOTONIC, 0);
+	if (r == 3)				/* it may have been meant for somebody who joins that thread */
+		raw_syscall4(SYS_futex, (long)leader, FUTEX_WAKE, 1, 0);
+	if ((r == 3 || r == -ETIMEDOUT) && !target_lives())
+		leave();
+	if (r == -EFAULT)
+		WRITE_ONCE(agent.proc->leader_word, NULL);
+	no_waitv = r == -ENOSYS || r == -EPERM;
+	return r != -ETIMEDOUT;
+}
+
+static void serve(void)
+{
+	u32 epoch = 0, request = READ_ONCE(agent.proc->request) - 1;
+	bool learn = true, pending = false;
+
+	for (;;) {
+		if (learn) {
+			epoch = agents_epoch(dir);
+			request = READ_ONCE(agent.proc->request);
+			do_round(request);
+		}
+		agent_wakes_send();
+		agent_creds_follow();
+		pending = hook_reap();
+		if (!wait_for_work(epoch, request, pending ? REAP_MS : agent.wants.any ? LINKS_MS : IDLE_MS) &&
+		    agent.wants.any && !hook_links_alive(dir))
+			learn = true;
+		else
+			learn = agents_epoch(dir) != epoch || READ_ONCE(agent.proc->request) != request;
+	}
+}
+
+static void __attribute__((noreturn)) helper_main(void)
+{
+	s32 old = 0;
+
+	raw_syscall3(SYS_prctl, PR_SET_NAME, (long)HELPER_NAME, 0);
+	raw_syscall3(SYS_setsid, 0, 0, 0);
+	close_fds();
+	raw_syscall3(SYS_chdir, (long)"/", 0, 0);
+	STORE_RELEASE(agent.proc->round, 0);		/* of a helper that was killed */
+	agent.proc->helper_err = open_directory();
+	if (!agent.proc->helper_err) {
+		if (!agents_take_exec(dir, agent.proc->pid, &agent.exec_nr, &old))
+			end_old_helper(old);
+		agent.board = dir;
+		serve();
+	}
+	WRITE_ONCE(agent.proc->done, agent.proc->request);
+	futex_wake(&agent.proc->done);
+	leave();
+}
+
+/* ---- starting ---- */
+
+/* clone() onto STACK, to run FN there, which does not return. */
+static long clone_to(u64 flags, u8 *stack, u32 *parent_tid, u32 *child_tid, void (*fn)(void))
+{
+	register long r10 __asm__("r10") = (long)child_tid;
+	long ret;
+
+	stack -= 16;
+	*(void (**)(void))stack = fn;
+	__asm__ volatile("syscall\n"
+			 "	testq	%%rax, %%rax\n"
+			 "	jnz	1f\n"
+			 "	xorl	%%ebp, %%ebp\n"
+			 "	call	*(%%rsp)\n"
+			 "	hlt\n"
+			 "1:"
+			 : "=a"(ret)
+			 : "a"((long)SYS_clone), "D"(flags), "S"(stack), "d"(parent_tid), "r"(r10)
+			 : "rcx", "r11", "memory", "cc");
+	return ret;
+}
+
+/* The child in between: nobody waits for it but us, and what it leaves is an orphan. */
+static void between(void)
+{
+	u32 *tid = &agent.proc->helper_tid;
+	long r = clone_to(CLONE_VM | CLONE_FILES | CLONE_UNTRACED | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
+			  stacks + AGENT_STACK, tid, tid, helper_main);
+
+	agent.proc->helper_err = r < 0 ? (int)r : 0;
+	for (;;)
+		raw_syscall3(SYS_exit, 0, 0, 0);
+}
+
+static int stacks_init(void)
+{
+	long p;
+
+	if (!stacks) {
+		p = raw_syscall6(SYS_mmap, 0, 3 * (long)AGENT_STACK, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (p < 0)
+			return (int)p;
+		stacks = (u8 *)ALIGN_UP((u64)p, (u64)AGENT_STACK);
+	}
+	memset(&helper_tls, 0, sizeof(helper_tls));
+	*(struct tls **)stacks = &helper_tls;
+	*(struct tls **)(stacks + AGENT_STACK) = &between_tls;
+	return 0;
+}
+
+static int start_locked(void)
+{
+	u64 all = ~0ull, old;
+	s32 pid = (s32)raw_syscall3(SYS_getpid, 0, 0, 0);
+	int err = stacks_init();
+	long child;
+
+	if (err)
+		return err;
+	agent.proc->pid = pid;
+	if (raw_syscall3(SYS_gettid, 0, 0, 0) == pid &&
+	    raw_syscall3(SYS_prctl, PR_GET_TID_ADDRESS, (long)&agent.proc->leader_word, 0))
+		agent.proc->leader_word = NULL;
+	agent.proc->leader_seen = agent.proc->leader_word ? READ_ONCE(*agent.proc->leader_word) : 0;
+	map_wake = wake_later;
+	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&old, KSIGS);
+	child = clone_to(CLONE_VM | CLONE_FILES | CLONE_FS | CLONE_VFORK | CLONE_UNTRACED,
+			 stacks + AGENT_STACK + AGENT_STACK / 2, NULL, NULL, between);
+	if (child > 0)
+		while (raw_syscall4(SYS_wait4, child, 0, __WCLONE, 0) == -EINTR)
+			;
+	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&old, 0, KSIGS);
+	return child < 0 ? (int)child : agent.proc->helper_err;
+}
+
+int agent_helper_start(void)
+{
+	u32 none = 0;
+	int err = 0;
+
+	if (READ_ONCE(agent.proc->helper_tid))
+		return 0;
+	if (READ_ONCE(agent.proc->no_clone))
+		return -EPERM;
+	/* one at a time; who finds it taken (a signal handler, too) has its helper soon */
+	if (!__atomic_compare_exchange_n(&agent.proc->helper_lock, &none, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return -EBUSY;
+	if (!READ_ONCE(agent.proc->helper_tid))
+		err = start_locked();
+	STORE_RELEASE(agent.proc->helper_lock, 0);
+	return err;
+}
+
+int agent_helper_ask(u32 timeout_ms)
+{
+	u32 request = __atomic_add_fetch(&agent.proc->request, 1, __ATOMIC_ACQ_REL), done;
+	u64 end = now_ms() + timeout_ms, now;
+
+	futex_wake(&agent.proc->request);
+	for (;;) {
+		done = LOAD_ACQUIRE(agent.proc->done);
+		if ((s32)(done - request) >= 0)
+			return agent.proc->helper_err;
+		now = now_ms();
+		if (now >= end)
+			return -ETIMEDOUT;
+		if (!READ_ONCE(agent.proc->helper_tid))
+			return -ESRCH;
+		futex_wait(&agent.proc->done, done, MIN(end - now, 20ull));
+	}
+}
