@@ -31,6 +31,9 @@ struct agent_rec {
 	s64 nr;
 };
 
+#define AGENT_CLONES	4
+#define AGENT_VFORKS	2
+
 /* One per thread of the target, at the end of its slot in the arena. A slot is AGENT_SLOT bytes, aligned to them: the stacks
  * of levels 0 to 3 one behind the other, and in the last page of the last one this. Found by GS base (rdgsbase): valid when
  * its upper 32 bits are those of agent.arena and fs_base here is the thread's own (a new thread inherits its parent's
@@ -54,10 +57,18 @@ struct agent_thread {
 	/* tls.who: pid, tid, credentials, comm. Its .keep and .task are set with the state, and kept in fork and vfork
 	 * children; the rest is 0 there, and dropped by follow.c */
 	struct task_mem task;		/* tls.who.task points to it */
-	/* A vfork child runs on its parent's state: the parent is suspended. Kept meanwhile: */
-	bool in_vfork;
-	struct tls vfork_tls;
-	/* execve: an environment of ours, see follow.c */
+	/* follow.c: calls under way that make processes, and what they need at their end */
+	u64 overridden;			/* sp of a call that was not made; 0: none */
+	u32 nr_clones, nr_vforks;
+	struct agent_clone {
+		u64 sp, flags;
+		bool locked;		/* we hold rt_lock() until the call returns */
+		bool vforked;		/* its child runs, or ran, on this state */
+	} clone[AGENT_CLONES];
+	/* A vfork child runs on its parent's state, for the parent is suspended. What is the parent's meanwhile: */
+	struct tls vfork[AGENT_VFORKS];
+	void *env;			/* an environment made for execve; mapped, kept for the next */
+	u64 env_size;
 	u8 rseq[128] __attribute__((aligned(128)));	/* the agent's own struct rseq, where libc registered none */
 };
 #define AGENT_SLOT	(AGENT_LEVELS * AGENT_STACK)	/* 256 KiB */
@@ -71,9 +82,15 @@ struct agent_proc {
 	u32 helper_tid;			/* CLONE_CHILD_CLEARTID: 0 when it is not running; futex */
 	u32 helper_lock;		/* 1: somebody is starting one; atomic */
 	u32 request, done;		/* futexes: rounds asked of the helper, rounds it finished */
-	u32 round;			/* futex, 1: the helper changes things that a fork child would inherit half changed */
 	u32 wake;			/* futex: ring wakes for the helper */
+	s32 pid;			/* the target's; set before the helper starts */
+	s32 helper_err;			/* why it could not start, or works without the directory */
+	bool no_clone;			/* unshare(CLONE_NEWPID): the next child would be somebody's init */
+	u32 *leader_word, leader_seen;	/* the main thread's clear_child_tid, and its value last time; helper.c */
+	u32 creds, creds_done;		/* futexes: changes of credentials, and those the helper made too */
+	u32 ids[6];			/* the target's: real, effective, saved uid, then gid; before `creds` */
 };
+#define HELPER_NAME	"skep-helper"
 
 extern struct agent {
 	struct agent_proc *proc;	/* constant after agent_thread_init() */
@@ -81,8 +98,14 @@ extern struct agent {
 	s64 rseq_offset;		/* of libc's struct rseq from a thread's fs base (glibc's __rseq_offset); 0: none */
 	u64 scope;			/* $SKEP_SCOPE */
 	const char *dir;		/* $SKEP_DIR as given, private copy */
-	const char *self;		/* path of this library */
+	const char *self;		/* path of this library, absolute */
+	const char *execfn;		/* AT_EXECFN */
 	struct hook_wants wants;	/* written by the helper before it patches */
+	struct obj_dir *board;		/* the directory once the helper has joined; hooked threads use its mappings only */
+	s32 exec_nr;			/* the call that made this image, as the one before left it; 0: not known */
+	u32 in_round;			/* 1: the helper is changing what a fork child inherits */
+	bool broken;			/* this is a fork child made in such a moment: no hooks */
+	bool filtered;			/* the target has a seccomp filter of its own */
 } agent;
 
 /* ---- thread.c ---- */
@@ -127,7 +150,20 @@ bool agent_enter(struct agent_thread *t, struct hook_regs *regs);
 /* After it. */
 void agent_exit(struct agent_thread *t, struct hook_regs *regs);
 
+/* ---- follow.c ---- */
+/* By agent_start(), on stack[0] of T, when the helper has done its first round: this image was executed. */
+void agent_follow_start(struct agent_thread *t);
+/* By the helper: syscall instructions without trampoline, told once. */
+void agent_notice_sites(struct obj_dir *d, u32 missing);
+void agent_notice(u32 kind, u64 count, const char *path);	/* from this process; async-signal-safe */
+bool agent_follows(u32 nr);		/* is the number hooked whenever anything is attached? */
+
+/* By the helper: locks that threads held over a fork from which they never came back are given up. */
+void agent_forks_given_up(void);
+
 /* ---- helper.c ---- */
+void agent_helper_poke(void);		/* there is something to do besides a round */
+void agent_wakes_send(void);		/* ring wakes that are pending; opens FIFOs: helper, or a fork child that has none */
 int agent_helper_start(void);		/* from any thread, also in hooks; 0 or -errno */
 /* Ask the helper to do its round, and wait up to TIMEOUT_MS until it has (0: do not wait). -ETIMEDOUT, -ESRCH. */
 int agent_helper_ask(u32 timeout_ms);

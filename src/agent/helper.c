@@ -11,22 +11,29 @@
  * waits for that word as well. That word may belong to somebody who waits too (pthread_join), and the kernel wakes one:
  * we pass the wake on. Where the word is not known, it looks every POLL_MS.
  *
- * Death at any moment: helper_tid becomes 0 (CLONE_CHILD_CLEARTID), `round` may stay 1 and is put right by the next helper.
+ * Death at any moment: helper_tid becomes 0 (CLONE_CHILD_CLEARTID), rt_lock() may stay taken and is freed by the next helper.
  * Whoever needs the helper and finds none starts it: agent_helper_start(). */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "agent/agent.h"
 #include "agent/raw.h"
+#include "agent/rt.h"
 #include "base/agents.h"
+#include "base/obj_int.h"
 #include "map/map.h"
 
 #ifndef SYS_futex_waitv
@@ -43,6 +50,7 @@
 #define POLL_MS			100	/* the leader's word is not known */
 #define LINKS_MS		400	/* do the links still live? A killed tracer's are gone within a second */
 #define IDLE_MS			5000	/* nothing attached */
+#define LOCK_MS			200
 #define REAP_MS			10
 #define OLD_KERNEL_MS		10	/* no futex_waitv */
 #define KSIGS			8	/* bytes of the kernel's sigset */
@@ -81,44 +89,36 @@ static void futex_wait(u32 *word, u32 seen, u64 ms)
 
 /* ---- does the target still have this memory? ---- */
 
+static long kcmp_memory(s32 tid)
+{
+	return raw_syscall4(SYS_kcmp, tid, (long)READ_ONCE(agent.proc->helper_tid), KCMP_MEMORY, 0);
+}
+
 static bool same_memory(s32 tid)
 {
-	long r = raw_syscall4(SYS_kcmp, tid, (long)READ_ONCE(agent.proc->helper_tid), KCMP_MEMORY, 0);
+	long r = kcmp_memory(tid);
 
 	/* forbidden or unknown: the word and the process's end are what remains */
 	return r == 0 || r == -EPERM || r == -ENOSYS;
 }
 
-struct dirent64_head {			/* the kernel's struct linux_dirent64 */
-	u64 ino, off;
-	u16 len;
-	u8 type;
-	char name[];
-};
-
 /* A main thread that has ended has no memory, but others may go on: any of them will do. */
 static bool other_thread_lives(s32 pid)
 {
-	char path[32], buf[1024];
+	char path[32];
+	struct dirent *e;
 	bool found = false;
-	long fd, n;
+	DIR *tasks;
 
-	agent_fmt_path(path, "/proc/", pid, "/task");
-	fd = raw_syscall3(SYS_open, (long)path, 0200000 /* O_DIRECTORY */, 0);
-	if (fd < 0)
-		return false;
-	while (!found && (n = raw_syscall3(SYS_getdents64, fd, (long)buf, sizeof(buf))) > 0)
-		for (long at = 0; at < n && !found;) {
-			const struct dirent64_head *e = (void *)(buf + at);
-			s32 tid = 0;
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	tasks = opendir(path);
+	while (tasks && !found && (e = readdir(tasks))) {
+		long tid = strtol(e->d_name, NULL, 10);
 
-			for (const char *c = e->name; *c >= '0' && *c <= '9'; c++)
-				tid = tid * 10 + (*c - '0');
-			found = tid && tid != pid &&
-				!raw_syscall4(SYS_kcmp, tid, (long)READ_ONCE(agent.proc->helper_tid), KCMP_MEMORY, 0);
-			at += e->len;
-		}
-	raw_syscall3(SYS_close, fd, 0, 0);
+		found = tid > 0 && tid != pid && !kcmp_memory((s32)tid);
+	}
+	if (tasks)
+		closedir(tasks);
 	return found;
 }
 
@@ -136,6 +136,13 @@ static bool target_lives(void)
 #define WAKES	64
 static const char *wakes[WAKES];	/* paths of FIFOs, constant while their map is mapped; atomic */
 
+void agent_helper_poke(void)
+{
+	/* pairs with the exchange in agent_wakes_send() */
+	if (!__atomic_exchange_n(&agent.proc->wake, 1, __ATOMIC_SEQ_CST))
+		futex_wake(&agent.proc->wake);
+}
+
 /* In place of map_wake_fifo(): hooked threads open nothing. Cheap when it is pending already. */
 static void wake_later(const char *path)
 {
@@ -147,9 +154,7 @@ static void wake_later(const char *path)
 		    seen == path)
 			break;
 	}
-	/* pairs with the exchange in wakes_send() */
-	if (!__atomic_exchange_n(&agent.proc->wake, 1, __ATOMIC_SEQ_CST))
-		futex_wake(&agent.proc->wake);
+	agent_helper_poke();
 }
 
 /* Also by a fork child that has no helper yet, and is about to end or execute. */
@@ -185,21 +190,21 @@ static void close_fds(void)
 			raw_syscall3(SYS_close, fd, 0, 0);
 }
 
-/* The image before this one's, if it had an agent: its helper ends by itself, but sooner so. A pid may be another's by now:
- * it must have our name, and no memory of ours. */
+/* The helper of the image before this one's: it ends by itself, but sooner so. The id may be somebody else's by now. */
 static void end_old_helper(s32 old)
 {
 	char path[32], name[16] = "";
-	long fd, n;
+	ssize_t n;
+	int fd;
 
 	if (old <= 1 || old == (s32)agent.proc->helper_tid)
 		return;
-	agent_fmt_path(path, "/proc/", old, "/comm");
-	fd = raw_syscall3(SYS_open, (long)path, 0, 0);
+	snprintf(path, sizeof(path), "/proc/%d/comm", old);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
-	n = raw_syscall3(SYS_read, fd, (long)name, sizeof(name) - 1);
-	raw_syscall3(SYS_close, fd, 0, 0);
+	n = read(fd, name, sizeof(name) - 1);
+	close(fd);
 	if (n == sizeof(HELPER_NAME) && !memcmp(name, HELPER_NAME "\n", sizeof(HELPER_NAME)))
 		raw_syscall3(SYS_kill, old, SIGKILL, 0);
 }
@@ -215,35 +220,43 @@ static int open_directory(void)
 	return err;
 }
 
-/* Whatever a fork child must not inherit half done happens inside here: it takes `round` before the call (follow.c). */
-static void round_enter(void)
+/* A thread may have died, or jumped out of a signal handler, between a fork and its end. */
+static void lock_for_round(void)
 {
-	u32 seen = 0;
-
-	while (!__atomic_compare_exchange_n(&agent.proc->round, &seen, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
-		futex_wait(&agent.proc->round, seen, 100);
-		seen = 0;
-	}
-}
-
-static void round_exit(void)
-{
-	STORE_RELEASE(agent.proc->round, 0);
-	futex_wake(&agent.proc->round);
+	while (!rt_fork_prepare(LOCK_MS))
+		agent_forks_given_up();
+	WRITE_ONCE(agent.in_round, 1);
 }
 
 static void do_round(u32 request)
 {
 	u32 epoch = agents_epoch(dir), missing = 0;
 
-	round_enter();
+	lock_for_round();
 	if (!hook_learn(dir, agent.scope, agent.proc->pid, &agent.wants))
 		agent_patch(&agent.wants, &missing);
-	round_exit();
+	WRITE_ONCE(agent.in_round, 0);
+	rt_unlock();
 	agents_ack(dir, epoch);
 	STORE_RELEASE(agent.proc->done, request);
 	futex_wake(&agent.proc->done);
 	agent_notice_sites(dir, missing);
+}
+
+/* The target gave up its user for good: so must we, who share its memory. Before the groups, while we may. */
+static void follow_creds(void)
+{
+	u32 seen = LOAD_ACQUIRE(agent.proc->creds), *id = agent.proc->ids, me = geteuid();
+
+	if (seen == agent.proc->creds_done)
+		return;
+	if (id[0] != me && id[1] != me && id[2] != me) {
+		raw_syscall3(SYS_setgroups, 0, 0, 0);
+		raw_syscall3(SYS_setresgid, id[3], id[4], id[5]);
+		raw_syscall3(SYS_setresuid, id[0], id[1], id[2]);
+	}
+	STORE_RELEASE(agent.proc->creds_done, seen);
+	futex_wake(&agent.proc->creds_done);
 }
 
 static bool wait_old(u32 epoch, u32 request, u64 ms)
@@ -278,7 +291,7 @@ static bool wait_for_work(u32 epoch, u32 request, u64 ms)
 	agent.proc->leader_seen = seen;
 	if (no_waitv)
 		return wait_old(epoch, request, ms);
-	if (!leader)
+	if (!leader || !seen)		/* musl's word is 0 anyway: a wake between two waits would not be seen */
 		ms = MIN(ms, POLL_MS);
 	raw_syscall3(SYS_clock_gettime, CLOCK_MONOTONIC, (long)&t, 0);
 	t.tv_nsec += (long)(ms % 1000 * 1000000);
@@ -307,7 +320,7 @@ static void serve(void)
 			do_round(request);
 		}
 		agent_wakes_send();
-		agent_creds_follow();
+		follow_creds();
 		pending = hook_reap();
 		if (!wait_for_work(epoch, request, pending ? REAP_MS : agent.wants.any ? LINKS_MS : IDLE_MS) &&
 		    agent.wants.any && !hook_links_alive(dir))
@@ -321,11 +334,12 @@ static void __attribute__((noreturn)) helper_main(void)
 {
 	s32 old = 0;
 
+	rt_trust(true);
 	raw_syscall3(SYS_prctl, PR_SET_NAME, (long)HELPER_NAME, 0);
 	raw_syscall3(SYS_setsid, 0, 0, 0);
 	close_fds();
 	raw_syscall3(SYS_chdir, (long)"/", 0, 0);
-	STORE_RELEASE(agent.proc->round, 0);		/* of a helper that was killed */
+	rt_lock_abandoned(&helper_tls);			/* by a helper that was killed */
 	agent.proc->helper_err = open_directory();
 	if (!agent.proc->helper_err) {
 		if (!agents_take_exec(dir, agent.proc->pid, &agent.exec_nr, &old))

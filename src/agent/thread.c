@@ -21,6 +21,7 @@
 
 #include "agent/agent.h"
 #include "agent/raw.h"
+#include "agent/rt.h"
 
 #define CHUNK_SLOTS	16u
 #define CHUNK_BYTES	((u64)CHUNK_SLOTS * AGENT_SLOT)
@@ -181,7 +182,7 @@ static struct agent_thread *setup(u32 slot, u64 fs, s32 pid, s32 tid, bool share
 	memset(&t->tls, 0, sizeof(t->tls));
 	memset(&t->task, 0, sizeof(t->task));
 	t->tls.who = (struct who){ .keep = true, .task = &t->task };
-	t->in_vfork = false;
+	t->nr_clones = t->nr_vforks = 0;
 	t->owner_pid = pid;
 	t->owner_tid = tid;
 	t->token = READ_ONCE(agent.proc->token);
@@ -347,8 +348,23 @@ void agent_thread_refresh(struct agent_thread *t)
 	agent_who_forget(t, WHO_IDS);
 	t->owner_pid = (s32)raw_syscall3(SYS_getpid, 0, 0, 0);
 	t->owner_tid = tid;
-	t->in_vfork = false;
+	t->nr_vforks = 0;
 	WRITE_ONCE(t->token, agent.proc->token);
+}
+
+void agent_forks_given_up(void)
+{
+	for (u32 i = 0, n = slots(); i < n; i++) {
+		struct agent_thread *t = slot_at(i);
+
+		if (!slot_usable(i) || !READ_ONCE(t->fs_base) || !owner_gone(t))
+			continue;
+		for (u32 k = 0; k < AGENT_CLONES; k++)
+			if (t->clone[k].locked) {
+				t->clone[k].locked = false;
+				rt_lock_abandoned(&t->tls);
+			}
+	}
 }
 
 /* ---- agent_slow ---- */

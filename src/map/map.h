@@ -158,6 +158,11 @@ u64 map_ring_query(struct map *m, u64 flags);
 /* A consumer waits on the FIFO $DIR/ref/m<id>/wake, opened by this call (O_RDWR|O_NONBLOCK|O_CLOEXEC); producers write
  * one byte when the kernel would wake its epoll waiters. */
 int map_ring_wake_fd(struct map *m);
+/* One byte into a wake FIFO, an edge for who polls it. Opens it. Async-signal-safe, keeps errno. */
+void map_wake_fifo(const char *path);
+/* How producers do that: map_wake_fifo(), but in the agent, whose hooked threads may open nothing. PATH stays while the map
+ * (or perf event) is attached. */
+extern void (*map_wake)(const char *path);
 bool map_ring_readable(struct map *m);
 u64 map_ring_dropped(const struct map *m);	/* records that found no room, since the map was made */
 u64 map_ring_dropped(const struct map *m);	/* records that found no room, since the map was made */

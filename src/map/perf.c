@@ -57,6 +57,7 @@ struct perf_event {
 	u32 ring_seq;
 	u32 damaged;				/* somebody cut the ring short */
 	char dir[288];				/* absolute path of the event's references; "": none */
+	char wake[320];				/* and of its FIFO */
 };
 
 struct out {					/* a record being written, at POS */
@@ -92,6 +93,7 @@ static int attach(struct obj *o, struct perf_event **out)
 		snprintf(e->dir + n, sizeof(e->dir) - n, "/ref/e%u", o->id);
 	else
 		e->dir[0] = 0;
+	snprintf(e->wake, sizeof(e->wake), "%s/wake", e->dir);
 	*out = e;
 	return 0;
 }
@@ -400,17 +402,15 @@ int perf_event_ioctl(struct perf_event *e, u32 cmd, u64 arg)
 
 int perf_event_wake_fd(struct perf_event *e)
 {
-	char path[320];
 	int fd;
 
 	if (!e->dir[0])
 		return -ENOENT;
-	snprintf(path, sizeof(path), "%s/wake", e->dir);
 	if (mkdir(e->dir, 0700) && errno != EEXIST)
 		return -errno;
-	if (mkfifo(path, 0600) && errno != EEXIST)
+	if (mkfifo(e->wake, 0600) && errno != EEXIST)
 		return -errno;
-	fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	fd = open(e->wake, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return -errno;
 	__atomic_store_n(&e->shm->waiters, 1, __ATOMIC_SEQ_CST);	/* pairs with wake() */
@@ -424,13 +424,10 @@ bool perf_event_polled(struct perf_event *e)
 
 static void wake(struct perf_event *e)
 {
-	char path[320];
-
 	__atomic_store_n(&e->shm->polled, 1, __ATOMIC_SEQ_CST);
 	if (!__atomic_load_n(&e->shm->waiters, __ATOMIC_SEQ_CST) || !e->dir[0])
 		return;
-	snprintf(path, sizeof(path), "%s/wake", e->dir);
-	map_wake_fifo(path);
+	map_wake(e->wake);
 }
 
 /* Watermark in bytes; the kernel's rule without one is half of the ring. */

@@ -115,9 +115,6 @@ struct map_ref {
 };
 void map_put_later(struct map_ref *r);
 
-/* One byte into a wake FIFO. Async-signal-safe, keeps errno. */
-void map_wake_fifo(const char *path);
-
 /* Checks that several types share: 0 or -errno. */
 int map_plan_numa(const struct map_attr *a);
 

@@ -109,8 +109,10 @@ static void wake_if_due(const struct ring *r, u64 pos, u64 flags)
 		return;
 	if ((flags & BPF_RB_FORCE_WAKEUP) ||
 	    (!(flags & BPF_RB_NO_WAKEUP) && (LOAD_ACQUIRE(*r->cons) & r->mask) == (pos & r->mask)))
-		map_wake_fifo(r->wake);
+		map_wake(r->wake);
 }
+
+void (*map_wake)(const char *path) = map_wake_fifo;
 
 /* Edge-triggered waiters need a new byte each time; a full FIFO is emptied first. */
 void map_wake_fifo(const char *path)
