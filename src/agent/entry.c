@@ -19,9 +19,6 @@
 #define HWCAP2_FSGSBASE	BIT(1)
 #define START_WAIT_MS	1000		/* for the helper's first round */
 
-int agent_helper_start(void) __attribute__((weak, visibility("hidden")));	/* until helper.c is there */
-int agent_helper_ask(u32 timeout_ms) __attribute__((weak, visibility("hidden")));
-
 struct start {
 	u64 sp;
 	char **envp;			/* NULL: not known yet */
@@ -129,8 +126,26 @@ static void read_settings(const struct start *s)
 
 /* ---- start ---- */
 
+static long on_state(void *arg)
+{
+	agent_follow_start(arg);
+	return 0;
+}
+
+/* Hooks run on their thread's own stack: identity and recursion live there. */
+static long first_hooks(struct agent_thread *t)
+{
+	long err;
+
+	t->level = 1;
+	err = rt_on_stack(t->stack[0], on_state, t);
+	t->level = 0;
+	return err;
+}
+
 static long start(void *arg)
 {
+	struct agent_thread *t;
 	struct start *s = arg;
 	int err;
 
@@ -147,9 +162,13 @@ static long start(void *arg)
 	err = agent_thread_init();
 	if (err)
 		return err;
-	if (agent_helper_start && !agent_helper_start())
-		agent_helper_ask(START_WAIT_MS);
-	return 0;
+	agent.execfn = (const char *)rt_auxv(s->auxv, AT_EXECFN);
+	err = agent_helper_start();
+	if (err)
+		return err;
+	agent_helper_ask(START_WAIT_MS);
+	t = agent_thread_get();
+	return t ? first_hooks(t) : -ENOMEM;
 }
 
 __attribute__((constructor)) static void agent_ctor(u64 argc, char **argv, char **envp)

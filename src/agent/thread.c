@@ -14,6 +14,7 @@
  * No locks but proc->busy (tid of the thread inside; a signal handler that finds its own thread there leaves). Everything is
  * async-signal-safe and makes system calls only on slow paths. */
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -40,6 +41,10 @@ _Static_assert(sizeof(struct agent_thread) <= SKEP_PAGE, "one page at the end of
 _Static_assert(offsetof(struct agent_proc, boot_busy) == 8, "agent_slow");
 
 struct agent agent;
+static const int membarriers[] = {
+	MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED,
+	MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE,
+};
 static u32 chunks;			/* mapped so far, from the start of the range; atomic, only grows */
 static u8 chunk_bad[CHUNKS];		/* 1: somebody else lives there; written before `chunks` */
 static u32 last_token;			/* of this process or its ancestors; under proc->busy */
@@ -140,6 +145,10 @@ int agent_thread_init(void)
 		err = arena_place();
 	if (err)
 		return err;
+	/* What base, hook and patch.c use, while we are alone: as soon as another thread or the helper shares the memory,
+	 * the first registration of a kind waits for RCU, 13 ms here. */
+	for (u32 i = 0; i < ARRAY_SIZE(membarriers); i++)
+		raw_syscall3(SYS_membarrier, membarriers[i], 0, 0);
 	agent.proc = (struct agent_proc *)p;
 	agent.proc->token = ++last_token;
 	return 0;
