@@ -136,6 +136,8 @@ static inline void agent_who_forget(struct agent_thread *t, u32 what)
 	if (what & WHO_COMM)
 		w->comm_known = false;
 }
+/* States whose thread has ended. For the helper. */
+void agent_thread_each_gone(void (*fn)(struct agent_thread *t));
 /* States in use, for tests and doctor. */
 u32 agent_thread_count(void);
 

@@ -77,6 +77,20 @@ static void unlock_fork(struct agent_thread *t, struct agent_clone *c)
 	c->locked = false;
 }
 
+static void give_up(struct agent_thread *t)
+{
+	for (u32 i = 0; i < AGENT_CLONES; i++)
+		if (t->clone[i].locked) {
+			t->clone[i].locked = false;
+			rt_lock_abandoned(&t->tls);
+		}
+}
+
+void agent_forks_given_up(void)
+{
+	agent_thread_each_gone(give_up);
+}
+
 /* The entry of the call that returns at SP, and gives up what was above it: those calls never came back. */
 static struct agent_clone *clone_find(struct agent_thread *t, u64 sp)
 {

@@ -22,7 +22,6 @@
 
 #include "agent/agent.h"
 #include "agent/raw.h"
-#include "agent/rt.h"
 
 #define CHUNK_SLOTS	16u
 #define CHUNK_BYTES	((u64)CHUNK_SLOTS * AGENT_SLOT)
@@ -361,19 +360,11 @@ void agent_thread_refresh(struct agent_thread *t)
 	WRITE_ONCE(t->token, agent.proc->token);
 }
 
-void agent_forks_given_up(void)
+void agent_thread_each_gone(void (*fn)(struct agent_thread *t))
 {
-	for (u32 i = 0, n = slots(); i < n; i++) {
-		struct agent_thread *t = slot_at(i);
-
-		if (!slot_usable(i) || !READ_ONCE(t->fs_base) || !owner_gone(t))
-			continue;
-		for (u32 k = 0; k < AGENT_CLONES; k++)
-			if (t->clone[k].locked) {
-				t->clone[k].locked = false;
-				rt_lock_abandoned(&t->tls);
-			}
-	}
+	for (u32 i = 0, n = slots(); i < n; i++)
+		if (slot_usable(i) && READ_ONCE(slot_at(i)->fs_base) && owner_gone(slot_at(i)))
+			fn(slot_at(i));
 }
 
 /* ---- agent_slow ---- */

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # For the scripts of this folder: a directory, the agent, targets, lines as test/lib/t.h prints them. No child or helper
 # is left behind.
 set -u
