@@ -48,15 +48,15 @@ static bool plain(const struct insn *in)
 	return in->kind == I_PLAIN || in->kind == I_PAD;
 }
 
-/* 0 is best. START: address of the window's first byte. */
+/* 0 is best: one store. 1: two bytes go first. 2, 3: the same with several instructions. 8: no two bytes that can be
+ * written at once, so no running thread may be about. START: address of the window's first byte. */
 static u32 rank(u64 start, u32 first_len, bool live_bounds)
 {
 	u32 in_block = start % 16;
-	u32 cost = in_block <= 11 ? 0 : in_block < 15 ? 1 : 3;
 
-	if (first_len < 2)
-		cost = MAX(cost, 3u);
-	return cost + (live_bounds ? 4 : 0);
+	if (in_block == 15 || (first_len < 2 && live_bounds))
+		return 8;
+	return (in_block > 16 - SITE_JMP) + (live_bounds ? 2 : 0);
 }
 
 struct choice {

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tramp.c - from a stub into C and back. A stub (stub.c) has found the thread's state, taken a level and is on its stack:
+ *
+ *	in	r11 = state, rsp = top - 24: [return address][sp of the target][free]; everything else as the target left it
+ *	out	the same registers, or those that the hook changed; rsp = top - 16
+ *
+ * The frame is a struct hook_regs that ends at the top of the level's stack. The way back is `ret`, so that the CPU's
+ * return stack stays in step. STUB_TAIL bytes behind the return address is the way for calls that are not to be made.
+ * Flags: what is pushed is what the stub's checks left, but for DF; stubs whose flags are live keep them themselves. */
+#include "agent/patch.h"
+
+_Static_assert(sizeof(struct hook_regs) == 168 && offsetof(struct hook_regs, orig_ax) == 120 &&
+	       offsetof(struct hook_regs, flags) == 144, "tramp.c");
+_Static_assert(offsetof(struct agent_thread, level) == 40 && offsetof(struct agent_thread, nr_recs) == 44, "stub.c");
+_Static_assert(STUB_DESC == 64 && offsetof(struct stub_desc, nr) == 8 && offsetof(struct stub_desc, flags) == 12, "tramp.c");
+
+#define REC_REACH	(256u << 10)	/* bytes: a record this far below cannot be of another stack */
+
+__attribute__((used)) static bool odd_enter(struct agent_thread *t, struct hook_regs *regs, const struct stub_desc *d);
+__attribute__((used)) static void odd_exit(struct agent_thread *t, struct hook_regs *regs, const struct stub_desc *d);
+
+__asm__(".text\n"
+	".macro skep_save ax\n"
+	"	popq	%rcx\n"			/* return address */
+	"	movq	$0x2b, 8(%rsp)\n"	/* ss */
+	"	pushfq\n"
+	"	pushq	$0x33\n"
+	"	pushq	64(%rcx)\n"		/* ip */
+	"	pushq	%rax\n"			/* orig_ax */
+	"	pushq	%rdi\n	pushq	%rsi\n	pushq	%rdx\n"
+	"	pushq	64(%rcx)\n"		/* cx, as the instruction leaves it */
+	"	pushq	\\ax\n"
+	"	pushq	%r8\n	pushq	%r9\n	pushq	%r10\n"
+	"	pushq	88(%rsp)\n"		/* r11: flags, likewise */
+	"	pushq	%rbx\n	pushq	%rbp\n	pushq	%r12\n	pushq	%r13\n	pushq	%r14\n	pushq	%r15\n"
+	"	movq	%r11, %rbx\n"
+	"	movq	%rcx, %rbp\n"
+	"	movq	%rbx, %rdi\n"
+	"	movq	%rsp, %rsi\n"
+	"	subq	$8, %rsp\n"
+	"	testb	$4, 153(%rsp)\n"	/* DF: C wants it clear */
+	"	jz	1f\n"
+	"	cld\n"
+	"1:\n"
+	".endm\n"
+
+	".globl patch_tramp_enter\n"
+	".hidden patch_tramp_enter\n"
+	".type patch_tramp_enter, @function\n"
+	".p2align 4\n"
+	"patch_tramp_enter:\n"
+	"	skep_save $-38\n"		/* ax: -ENOSYS */
+	"	cmpl	$0, 76(%rbp)\n"
+	"	jnz	2f\n"
+	"	call	agent_enter\n"
+	"3:	addq	$8, %rsp\n"
+	"	testb	%al, %al\n"
+	"	jnz	4f\n"
+	"	movq	120(%rsp), %rax\n"
+	"5:	testb	$4, 145(%rsp)\n"
+	"	jnz	6f\n"
+	"7:	movq	112(%rsp), %rdi\n"
+	"	movq	104(%rsp), %rsi\n"
+	"	movq	96(%rsp), %rdx\n"
+	"	movq	72(%rsp), %r8\n"
+	"	movq	64(%rsp), %r9\n"
+	"	movq	56(%rsp), %r10\n"
+	"	movq	%rbx, %r11\n"
+	"	movq	%rbp, 144(%rsp)\n"
+	"	movq	40(%rsp), %rbx\n"
+	"	movq	32(%rsp), %rbp\n"
+	"	leaq	144(%rsp), %rsp\n"
+	"	ret\n"
+	"2:	leaq	64(%rbp), %rdx\n"
+	"	call	odd_enter\n"
+	"	jmp	3b\n"
+	"4:	movq	80(%rsp), %rax\n"	/* the call is not made: its result */
+	"	addq	$32, %rbp\n"
+	"	jmp	5b\n"
+	"6:	std\n"
+	"	jmp	7b\n"
+	".size patch_tramp_enter, . - patch_tramp_enter\n"
+
+	".globl patch_tramp_exit\n"
+	".hidden patch_tramp_exit\n"
+	".type patch_tramp_exit, @function\n"
+	".p2align 4\n"
+	"patch_tramp_exit:\n"
+	"	skep_save %rax\n"
+	"	movslq	72(%rbp), %rax\n"
+	"	movq	%rax, 128(%rsp)\n"	/* orig_ax */
+	"	cmpl	$0, 76(%rbp)\n"
+	"	jnz	2f\n"
+	"	call	agent_exit\n"
+	"3:	addq	$8, %rsp\n"
+	"	movq	80(%rsp), %rax\n"
+	"	jmp	5b\n"
+	"2:	leaq	64(%rbp), %rdx\n"
+	"	call	odd_exit\n"
+	"	jmp	3b\n"
+	".size patch_tramp_exit, . - patch_tramp_exit\n");
+
+/* ---- stubs that need more ---- */
+
+static void live_begin(struct hook_regs *regs, const struct stub_desc *d)
+{
+	if (!(d->flags & STUB_LIVE))
+		return;
+	regs->flags = *(u64 *)regs->sp;
+	regs->r11 = regs->flags;
+	regs->sp += STUB_LIVE_BYTES;
+}
+
+static void live_end(struct hook_regs *regs, const struct stub_desc *d)
+{
+	if (d->flags & STUB_LIVE)
+		regs->sp -= STUB_LIVE_BYTES;
+}
+
+/* Records are a stack: calls under way below a signal handler's, and so on. One at this sp or a little below it was left
+ * by siglongjmp(). Those of another stack (sigaltstack) are kept. */
+static void rec_push(struct agent_thread *t, u64 sp, s64 nr)
+{
+	u32 n = t->nr_recs;
+
+	while (n && t->rec[n - 1].sp <= sp && sp - t->rec[n - 1].sp < REC_REACH)
+		n--;
+	if (n == AGENT_RECS) {
+		__builtin_memmove(&t->rec[0], &t->rec[1], (AGENT_RECS - 1) * sizeof(t->rec[0]));
+		n--;
+	}
+	t->rec[n] = (struct agent_rec){ .sp = sp, .nr = nr };
+	__atomic_store_n(&t->nr_recs, n + 1, __ATOMIC_RELEASE);
+}
+
+static bool rec_pop(struct agent_thread *t, u64 sp, s64 *nr)
+{
+	for (u32 n = t->nr_recs; n-- > 0;) {
+		if (t->rec[n].sp != sp)
+			continue;
+		*nr = t->rec[n].nr;
+		__atomic_store_n(&t->nr_recs, n, __ATOMIC_RELEASE);
+		return true;
+	}
+	return false;
+}
+
+static bool bit_of(const u64 *set, bool all, s64 nr)
+{
+	if (nr < 0 || nr >= HOOK_NR_SYSCALLS)
+		return all;
+	return set[nr / 64] >> (nr % 64) & 1;
+}
+
+static bool odd_enter(struct agent_thread *t, struct hook_regs *regs, const struct stub_desc *d)
+{
+	bool skip = false;
+	s64 nr = (s64)regs->orig_ax;
+
+	live_begin(regs, d);
+	if (bit_of(patch_now.enter, patch_now.all_enter, nr))
+		skip = agent_enter(t, regs);
+	if (d->flags & STUB_REC && bit_of(patch_now.exit, patch_now.all_exit, nr))
+		rec_push(t, regs->sp, nr);
+	live_end(regs, d);
+	return skip;
+}
+
+static void odd_exit(struct agent_thread *t, struct hook_regs *regs, const struct stub_desc *d)
+{
+	s64 nr = d->nr;
+
+	live_begin(regs, d);
+	if (!(d->flags & STUB_REC) || rec_pop(t, regs->sp, &nr)) {
+		regs->orig_ax = (u64)nr;
+		agent_exit(t, regs);
+	}
+	live_end(regs, d);
+}
