@@ -14,6 +14,8 @@ _Static_assert(sizeof(struct hook_regs) == 168 && offsetof(struct hook_regs, ori
 _Static_assert(offsetof(struct agent_thread, level) == 40 && offsetof(struct agent_thread, nr_recs) == 44, "stub.c");
 _Static_assert(STUB_DESC == 64 && offsetof(struct stub_desc, nr) == 8 && offsetof(struct stub_desc, flags) == 12, "tramp.c");
 
+/* Tests compile this with vector registers; the target's are not ours. */
+#define HOOKED __attribute__((target("general-regs-only")))
 #define REC_REACH	(256u << 10)	/* bytes: a record this far below cannot be of another stack */
 
 __attribute__((used)) static bool odd_enter(struct agent_thread *t, struct hook_regs *regs, const struct stub_desc *d);
@@ -102,7 +104,7 @@ __asm__(".text\n"
 
 /* ---- stubs that need more ---- */
 
-static void live_begin(struct hook_regs *regs, const struct stub_desc *d)
+HOOKED static void live_begin(struct hook_regs *regs, const struct stub_desc *d)
 {
 	if (!(d->flags & STUB_LIVE))
 		return;
@@ -111,7 +113,7 @@ static void live_begin(struct hook_regs *regs, const struct stub_desc *d)
 	regs->sp += STUB_LIVE_BYTES;
 }
 
-static void live_end(struct hook_regs *regs, const struct stub_desc *d)
+HOOKED static void live_end(struct hook_regs *regs, const struct stub_desc *d)
 {
 	if (d->flags & STUB_LIVE)
 		regs->sp -= STUB_LIVE_BYTES;
@@ -119,21 +121,25 @@ static void live_end(struct hook_regs *regs, const struct stub_desc *d)
 
 /* Records are a stack: calls under way below a signal handler's, and so on. One at this sp or a little below it was left
  * by siglongjmp(). Those of another stack (sigaltstack) are kept. */
-static void rec_push(struct agent_thread *t, u64 sp, s64 nr)
+HOOKED static void rec_push(struct agent_thread *t, u64 sp, s64 nr)
 {
 	u32 n = t->nr_recs;
 
 	while (n && t->rec[n - 1].sp <= sp && sp - t->rec[n - 1].sp < REC_REACH)
 		n--;
 	if (n == AGENT_RECS) {
-		__builtin_memmove(&t->rec[0], &t->rec[1], (AGENT_RECS - 1) * sizeof(t->rec[0]));
+		for (u32 i = 1; i < AGENT_RECS; i++) {
+			t->rec[i - 1].sp = t->rec[i].sp;
+			t->rec[i - 1].nr = t->rec[i].nr;
+		}
 		n--;
 	}
-	t->rec[n] = (struct agent_rec){ .sp = sp, .nr = nr };
+	t->rec[n].sp = sp;
+	t->rec[n].nr = nr;
 	__atomic_store_n(&t->nr_recs, n + 1, __ATOMIC_RELEASE);
 }
 
-static bool rec_pop(struct agent_thread *t, u64 sp, s64 *nr)
+HOOKED static bool rec_pop(struct agent_thread *t, u64 sp, s64 *nr)
 {
 	for (u32 n = t->nr_recs; n-- > 0;) {
 		if (t->rec[n].sp != sp)
@@ -145,14 +151,14 @@ static bool rec_pop(struct agent_thread *t, u64 sp, s64 *nr)
 	return false;
 }
 
-static bool bit_of(const u64 *set, bool all, s64 nr)
+HOOKED static bool bit_of(const u64 *set, bool all, s64 nr)
 {
 	if (nr < 0 || nr >= HOOK_NR_SYSCALLS)
 		return all;
 	return set[nr / 64] >> (nr % 64) & 1;
 }
 
-static bool odd_enter(struct agent_thread *t, struct hook_regs *regs, const struct stub_desc *d)
+HOOKED static bool odd_enter(struct agent_thread *t, struct hook_regs *regs, const struct stub_desc *d)
 {
 	bool skip = false;
 	s64 nr = (s64)regs->orig_ax;
@@ -166,7 +172,7 @@ static bool odd_enter(struct agent_thread *t, struct hook_regs *regs, const stru
 	return skip;
 }
 
-static void odd_exit(struct agent_thread *t, struct hook_regs *regs, const struct stub_desc *d)
+HOOKED static void odd_exit(struct agent_thread *t, struct hook_regs *regs, const struct stub_desc *d)
 {
 	s64 nr = d->nr;
 
