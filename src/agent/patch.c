@@ -35,8 +35,13 @@ struct patch_sets patch_now;
 u8 patch_wanted[65536];
 u64 patch_missed;
 
-/* follow.c: hooked whenever anything is attached. Tests of patching have no followers. */
+/* Hooked whenever anything is attached. Tests of patching have neither followers nor signals. */
 __attribute__((weak)) bool agent_follows(u32 nr)
+{
+	return false;
+}
+
+__attribute__((weak)) bool signal_follows(u32 nr)
 {
 	return false;
 }
@@ -56,7 +61,7 @@ static void sets_from(struct patch_sets *p, const struct hook_wants *w)
 	p->all_enter = w->all_enter;
 	p->all_exit = w->all_exit;
 	for (u32 nr = 0; nr < HOOK_NR_SYSCALLS; nr++) {
-		bool follow = agent_follows(nr);
+		bool follow = agent_follows(nr) || signal_follows(nr);
 
 		if (w->all_enter || follow || has_bit(w->enter, nr))
 			p->enter[nr / 64] |= BIT64(nr % 64);

@@ -79,7 +79,7 @@ struct stub_desc {
 	s32 nr;					/* -1: not known */
 	u32 flags;
 };
-#define STUB_TAIL	32			/* bytes of the way back; a second one follows: the call is not made */
+#define STUB_TAIL	48			/* bytes of the way back; a second one follows: the call is not made */
 #define STUB_DESC	(2 * STUB_TAIL)
 #define STUB_LIVE	BIT(0)			/* flags are live: they and 128 bytes lie on the target's stack */
 #define STUB_REC	BIT(1)			/* records of calls: made at entry, looked up at exit */

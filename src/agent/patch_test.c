@@ -27,7 +27,7 @@ static struct hook_regs seen[2];
 static struct agent_thread *seen_by;
 static u64 entered, left;
 static u64 count[2][HOOK_NR_SYSCALLS];
-static bool on_agent_stack, forbid;
+static bool on_agent_stack, forbid, defer;
 
 /* Spoils all that C may spoil, and more. */
 #define SPOIL() __asm__ volatile("movq $-1, %%rax; movq $-2, %%rcx; movq $-3, %%rdx; movq $-4, %%rsi; movq $-5, %%rdi;"	\
@@ -54,6 +54,7 @@ HOOK bool agent_enter(struct agent_thread *t, struct hook_regs *regs)
 	note(0, t, regs);
 	if (forbid && regs->orig_ax == NR_GETPPID)
 		regs->ax = (u64)-1;
+	t->deferred |= defer;
 	SPOIL();
 	return forbid && regs->orig_ax == NR_GETPPID;
 }
@@ -61,8 +62,19 @@ HOOK bool agent_enter(struct agent_thread *t, struct hook_regs *regs)
 HOOK void agent_exit(struct agent_thread *t, struct hook_regs *regs)
 {
 	note(1, t, regs);
+	t->deferred |= defer;
 	SPOIL();
 }
+
+/* Signals put off: only that the stub comes here, once, and that nothing is lost. As the real one: by jmp. */
+__attribute__((used)) static u64 deferrals;
+__asm__(".globl agent_deferred\n.hidden agent_deferred\n"
+	"agent_deferred: movq $0, 48(%r11)\n"
+	"	movq	%rcx, %r11\n"
+	"	lea	-128(%rsp), %rsp\n	pushfq\n"
+	"	lock incq deferrals(%rip)\n"
+	"	popfq\n	lea	128(%rsp), %rsp\n"
+	"	jmp	*%r11\n");
 
 /* ---- the object with the sites ---- */
 
@@ -180,18 +192,17 @@ static void check_kind(const char *kind, bool enter, bool exit)
 	long parent = getppid();
 	u32 missing;
 
-	for (u32 i = 0; i < 200; i++) {
+	deferrals = 0;
+	for (u32 i = 0; i < 40; i++) {
+		defer = i % 4 == 3;
 		random_io(&in);
 		plain = hooked = in;
-		if (i % 20 == 0)
-			EQ(patch(false, false, &missing), 0);
+		EQ(patch(false, false, &missing), 0);
 		fn(&plain);
-		if (i % 20 == 0)
-			EQ(patch(enter, exit, &missing), 0);
+		EQ(patch(enter, exit, &missing), 0);
 		entered = left = 0;
 		fn(&hooked);
 		CHECK(same_io(&hooked, &plain));
-		/* unsure is jumped over when edi is 0; the number of one in a million */
 		EQ(entered, enter);
 		EQ(left, exit);
 		CHECK(on_agent_stack);
@@ -209,7 +220,9 @@ static void check_kind(const char *kind, bool enter, bool exit)
 			EQ(seen[1].r9, in.r9);
 		}
 	}
+	defer = false;
 	EQ(patch(false, false, &missing), 0);
+	EQ(deferrals, 10 * (enter + exit));
 }
 
 TEST(sites_of_every_kind)

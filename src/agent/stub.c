@@ -25,7 +25,7 @@
 #define STEP		(16ull << 20)		/* between places tried */
 #define STACK_ROOM	(256ull << 20)		/* kept free below a stack and above the heap */
 
-enum { SLOT_ENTER, SLOT_EXIT, SLOT_SLOW, SLOTS };
+enum { SLOT_ENTER, SLOT_EXIT, SLOT_SLOW, SLOT_DEFERRED, SLOTS };
 
 struct near {
 	u64 base;
@@ -144,7 +144,7 @@ static void put_displaced(struct code *c, const struct stub_spec *sp, const stru
 
 /* ---- the way in ---- */
 
-/* One tail: back onto the target's stack, down a level, go on at TO. Padded to STUB_TAIL. */
+/* One tail: back onto the target's stack, down a level; signals that came meanwhile; go on at TO. Padded to STUB_TAIL. */
 static void put_tail(struct code *c, bool live, u64 to)
 {
 	u32 start = c->len;
@@ -155,6 +155,11 @@ static void put_tail(struct code *c, bool live, u64 to)
 	PUT(c, 0x41, 0x89, 0x4b, 0x28);			/* mov %ecx, level(%r11) */
 	if (live)
 		PUT(c, 0x9d, 0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0);	/* popfq; lea 128(%rsp), %rsp */
+	PUT(c, 0x49, 0x8b, 0x4b, 0x30);			/* mov deferred(%r11), %rcx */
+	PUT(c, 0xe3, 13);				/* jrcxz 1f */
+	PUT(c, 0x48, 0x8d, 0x0d, 6, 0, 0, 0);		/* lea 1f(%rip), %rcx */
+	PUT(c, 0xff, 0x25);				/* jmp *slot(%rip); 1: */
+	put_rel32(c, c->slots + 8 * SLOT_DEFERRED);
 	put_jmp(c, to);
 	while (c->len - start < STUB_TAIL && !c->bad)
 		PUT(c, 0xcc);
@@ -324,7 +329,7 @@ static bool is_free(const struct patch_maps *m, u64 at)
 
 static bool near_map(u64 at)
 {
-	static void (*const to[SLOTS])(void) = { patch_tramp_enter, patch_tramp_exit, agent_slow };
+	static void (*const to[SLOTS])(void) = { patch_tramp_enter, patch_tramp_exit, agent_slow, agent_deferred };
 	u64 slots[SLOTS];
 	long p = raw_syscall6(SYS_mmap, (long)at, NEAR_SIZE, PROT_READ | PROT_EXEC,
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);

@@ -11,8 +11,9 @@
 
 _Static_assert(sizeof(struct hook_regs) == 168 && offsetof(struct hook_regs, orig_ax) == 120 &&
 	       offsetof(struct hook_regs, flags) == 144, "tramp.c");
-_Static_assert(offsetof(struct agent_thread, level) == 40 && offsetof(struct agent_thread, nr_recs) == 44, "stub.c");
-_Static_assert(STUB_DESC == 64 && offsetof(struct stub_desc, nr) == 8 && offsetof(struct stub_desc, flags) == 12, "tramp.c");
+_Static_assert(offsetof(struct agent_thread, level) == 40 && offsetof(struct agent_thread, nr_recs) == 44 &&
+	       offsetof(struct agent_thread, deferred) == 48, "stub.c");
+_Static_assert(STUB_TAIL == 48 && STUB_DESC == 96 && offsetof(struct stub_desc, nr) == 8 && offsetof(struct stub_desc, flags) == 12, "tramp.c");
 
 /* Tests compile this with vector registers; the target's are not ours. */
 #define HOOKED __attribute__((target("general-regs-only")))
@@ -27,10 +28,10 @@ __asm__(".text\n"
 	"	movq	$0x2b, 8(%rsp)\n"	/* ss */
 	"	pushfq\n"
 	"	pushq	$0x33\n"
-	"	pushq	64(%rcx)\n"		/* ip */
+	"	pushq	96(%rcx)\n"		/* ip */
 	"	pushq	%rax\n"			/* orig_ax */
 	"	pushq	%rdi\n	pushq	%rsi\n	pushq	%rdx\n"
-	"	pushq	64(%rcx)\n"		/* cx, as the instruction leaves it */
+	"	pushq	96(%rcx)\n"		/* cx, as the instruction leaves it */
 	"	pushq	\\ax\n"
 	"	pushq	%r8\n	pushq	%r9\n	pushq	%r10\n"
 	"	pushq	88(%rsp)\n"		/* r11: flags, likewise */
@@ -52,7 +53,7 @@ __asm__(".text\n"
 	".p2align 4\n"
 	"patch_tramp_enter:\n"
 	"	skep_save $-38\n"		/* ax: -ENOSYS */
-	"	cmpl	$0, 76(%rbp)\n"
+	"	cmpl	$0, 108(%rbp)\n"
 	"	jnz	2f\n"
 	"	call	agent_enter\n"
 	"3:	addq	$8, %rsp\n"
@@ -73,11 +74,11 @@ __asm__(".text\n"
 	"	movq	32(%rsp), %rbp\n"
 	"	leaq	144(%rsp), %rsp\n"
 	"	ret\n"
-	"2:	leaq	64(%rbp), %rdx\n"
+	"2:	leaq	96(%rbp), %rdx\n"
 	"	call	odd_enter\n"
 	"	jmp	3b\n"
 	"4:	movq	80(%rsp), %rax\n"	/* the call is not made: its result */
-	"	addq	$32, %rbp\n"
+	"	addq	$48, %rbp\n"
 	"	jmp	5b\n"
 	"6:	std\n"
 	"	jmp	7b\n"
@@ -89,15 +90,15 @@ __asm__(".text\n"
 	".p2align 4\n"
 	"patch_tramp_exit:\n"
 	"	skep_save %rax\n"
-	"	movslq	72(%rbp), %rax\n"
+	"	movslq	104(%rbp), %rax\n"
 	"	movq	%rax, 128(%rsp)\n"	/* orig_ax */
-	"	cmpl	$0, 76(%rbp)\n"
+	"	cmpl	$0, 108(%rbp)\n"
 	"	jnz	2f\n"
 	"	call	agent_exit\n"
 	"3:	addq	$8, %rsp\n"
 	"	movq	80(%rsp), %rax\n"
 	"	jmp	5b\n"
-	"2:	leaq	64(%rbp), %rdx\n"
+	"2:	leaq	96(%rbp), %rdx\n"
 	"	call	odd_exit\n"
 	"	jmp	3b\n"
 	".size patch_tramp_exit, . - patch_tramp_exit\n");
