@@ -467,10 +467,3 @@ int agent_helper_ask(u32 timeout_ms)
 		futex_wait(&agent.proc->done, done, MIN(end - now, 20ull));
 	}
 }
-
-/* Until site.c and patch.c are there. */
-__attribute__((weak)) int agent_patch(const struct hook_wants *w, u32 *missing)
-{
-	*missing = 0;
-	return 0;
-}

@@ -15,6 +15,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -281,4 +282,11 @@ int sigaddset(sigset_t *set, int sig)
 {
 	*(u64 *)set |= BIT64(sig - 1);
 	return 0;
+}
+
+/* ---- extended attributes: follow.c looks for file capabilities ---- */
+
+ssize_t fgetxattr(int fd, const char *name, void *value, size_t size)
+{
+	return CALL4(SYS_fgetxattr, fd, name, value, size);
 }
