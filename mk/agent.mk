@@ -1,7 +1,7 @@
 # libskep-agent.so: what enters other people's processes. The sources of base..agent that it needs, compiled a second time
 # without TLS, vector registers or libc; see src/agent/rt.h. scripts/agent-check.sh says what must hold of the result.
 AGENT_LEAVE_OUT := src/base/host.c src/base/tls.c src/base/fault_sig.c src/prog/testrun.c $(filter-out \
-	src/vm/code.c src/vm/interp.c src/vm/insn.c src/vm/ldabs.c,$(wildcard src/vm/*.c))
+	src/vm/code.c src/vm/interp.c src/vm/insn.c src/vm/ldabs.c src/vm/probe.c,$(wildcard src/vm/*.c))
 AGENT_SRC := $(sort $(filter-out %_test.c %_fuzz.c %.bpf.c $(AGENT_LEAVE_OUT) src/agent/entry.c,\
 	$(foreach d,base spec vm map prog hook agent,$(wildcard src/$d/*.c))))
 AGENT_ASM := $(sort $(wildcard src/agent/*.S))

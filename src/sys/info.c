@@ -16,6 +16,7 @@
 #include "sys/cmds.h"
 #include "sys/info.h"
 #include "sys/sys.h"
+#include "vm/insn.h"
 
 #define SHA256_SIZE 32
 
@@ -154,6 +155,25 @@ static u32 first_entry(const struct prog_view *v)
 	return sec_nr(v, IMG_SUBPROGS, sizeof(*s)) ? MIN(READ_ONCE(s->code_off), size) : 0;
 }
 
+/* Loads that cannot fault look like all others, as in the kernel. */
+static int put_xlated(const struct prog_view *v, u64 dst, u32 room, u32 size)
+{
+	u32 n = size / sizeof(struct bpf_insn);
+	struct bpf_insn *copy = malloc(size + 1);
+	int err;
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, sec(v, IMG_XLATED), size);
+	for (u32 i = 0; i < n; i++)
+		if (insn_is_probe(&copy[i]))
+			copy[i].code = (u8)((copy[i].code & ~0xe0) |
+					    ((copy[i].code & 0xe0) == INSN_PROBE_MEMSX ? BPF_MEMSX : BPF_MEM));
+	err = put_array(v, dst, room, copy, size, 1);
+	free(copy);
+	return err;
+}
+
 static int put_code(struct prog_view *v)
 {
 	struct skep_prog_info *i = &v->i;
@@ -162,7 +182,7 @@ static int put_code(struct prog_view *v)
 
 	i->xlated_prog_len = v->h.sec[IMG_XLATED].size;
 	if (room)
-		err = put_array(v, i->xlated_prog_insns, room, sec(v, IMG_XLATED), i->xlated_prog_len, 1);
+		err = put_xlated(v, i->xlated_prog_insns, room, i->xlated_prog_len);
 	room = i->jited_prog_len;
 	first = first_entry(v);
 	i->jited_prog_len = v->h.sec[code_sec()].size - first;

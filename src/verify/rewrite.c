@@ -3,6 +3,7 @@
  * map ids, what no path reached is left out, jumps whose outcome is known become plain ones. Jumps and calls are
  * re-targeted through a table old -> new index. */
 #include "verify/vfy.h"
+#include "vm/insn.h"
 
 struct rw {
 	struct vfy_env *e;
@@ -151,8 +152,10 @@ static int one(struct rw *w, u32 i)
 	}
 	if (e->aux[i].ctx_field)
 		return ctx_rewrite(w, i);
-	if (e->aux[i].probe)
-		e->out->image_flags |= IMG_F_STUBS;	/* no engine has loads that cannot fault yet */
+	if (e->aux[i].probe && R_BASE(e->aux[i].ptr_type) == R_CONST_MAP)
+		e->out->image_flags |= IMG_F_STUBS;	/* our maps are not the kernel's struct bpf_map */
+	else if (e->aux[i].probe)
+		in.code = (u8)((in.code & ~0xe0) | (BPF_MODE(in.code) == BPF_MEMSX ? INSN_PROBE_MEMSX : INSN_PROBE_MEM));
 	if (type_is_sk(e->aux[i].ptr_type) && BPF_CLASS(in.code) == BPF_LDX)
 		return ctx_absent(w, i);
 	return emit(w, i, in);

@@ -70,6 +70,8 @@ static void *runtime(const struct vm_link *l, u32 n)
 		return (void *)l->tail_call;
 	case RT_LD_ABS:
 		return (void *)vm_ld_abs;
+	case RT_PROBE:
+		return (void *)vm_probe_load;
 	}
 	return NULL;
 }

@@ -27,7 +27,7 @@ enum image_sec_id {
 
 /* In IMG_XLATED, BPF_LD_IMM64 keeps its pseudo source: PSEUDO_MAP_FD: imm = map id; PSEUDO_MAP_VALUE: imm = map
  * id, next imm = offset; PSEUDO_FUNC: imm = instruction offset relative as in PSEUDO_CALL. Helper calls keep the
- * helper id; kfunc calls (src 2) hold the index in kfuncs.def. */
+ * helper id; kfunc calls (src 2) hold the index in kfuncs.def. Loads may have the modes of insn_is_probe(). */
 
 struct image_ref {
 	u32 id;
@@ -53,7 +53,7 @@ enum image_reloc_kind {
 	RELOC_CPU,			/* n = JIT_CPU_* that the code needs; changes nothing */
 };
 enum image_reloc_form { FORM_ABS64, FORM_REL32, FORM_ARM64_MOV4, FORM_ARM64_CALL26 };
-enum image_rt { RT_TAIL_CALL, RT_LD_ABS, RT_LAST };
+enum image_rt { RT_TAIL_CALL, RT_LD_ABS, RT_PROBE, RT_LAST };
 
 struct image_reloc {
 	u32 where;			/* byte offset in the code */

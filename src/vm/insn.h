@@ -15,9 +15,21 @@
 #define INSN(c, d, s, o, i)	\
 	((struct bpf_insn) { .code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i) })
 
+/* Loads that cannot fault, as the verifier makes them of loads from kernel objects: what cannot be read is 0. Modes of
+ * BPF_LDX that exist only in IMG_XLATED; the kernel's numbers. */
+#define INSN_PROBE_MEM		0x20
+#define INSN_PROBE_MEMSX	0x40
+
 static inline u8 insn_class(u8 code)
 {
 	return code & 0x07;
+}
+
+static inline bool insn_is_probe(const struct bpf_insn *in)
+{
+	u8 mode = in->code & 0xe0;
+
+	return insn_class(in->code) == BPF_LDX && (mode == INSN_PROBE_MEM || mode == INSN_PROBE_MEMSX);
 }
 
 static inline bool insn_is_ldimm64(const struct bpf_insn *in)

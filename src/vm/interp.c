@@ -70,6 +70,7 @@ enum handler {
 #include "spec/isa.def"
 	H_ROWS,
 	H_TAILCALL = H_ROWS,		/* what some calls become */
+	H_PROBE,			/* loads that cannot fault */
 	H_LAST,
 };
 #undef EACH_ALU
@@ -123,6 +124,7 @@ static u64 exec(const struct interp_func *f, const u64 args[5], u32 *tail_calls)
 	static void *const labels[H_LAST] = {
 #include "spec/isa.def"
 		&&do_TAILCALL,
+		&&do_PROBE,
 	};
 #undef EACH_ALU
 #undef EACH_JMP
@@ -245,6 +247,9 @@ do_EXIT:
 	f = fr->func;
 	fr--;
 	goto *op->h;
+do_PROBE:
+	DST = vm_probe_load((void *)(SRC + op->off), (u32)op->imm);
+	NEXT;
 do_TAILCALL:
 	next = f->prog->tail_call((void *)r[1], (void *)r[2], (u32)r[3], tail_calls);
 	if (!next)
@@ -342,12 +347,12 @@ static int link_insn(const struct linking *k, u32 i)
 {
 	const struct bpf_insn *in = &k->insns[i];
 	struct iop *op = &k->p->ops[i];
-	int row = isa_find(in);
+	int row = insn_is_probe(in) ? H_PROBE : isa_find(in);
 
 	if (row < 0 || in->dst_reg > 10 || in->src_reg > 10)
 		return -EINVAL;
 	*op = (struct iop) { .h = handlers[row], .dst = in->dst_reg, .src = in->src_reg,
-			     .off = in->off, .imm = in->imm };
+			     .off = in->off, .imm = row == H_PROBE ? in->code : in->imm };
 	if (insn_is_branch(in->code)) {
 		s64 to = insn_target(in, i);
 

@@ -129,7 +129,7 @@ static int mark_insn(struct ir *ir, const struct bpf_insn *in, u32 i, u32 lo, u3
 		ir->fact[to].flags |= IR_LEADER;
 		s->may_goto |= code == (BPF_JMP | BPF_JCOND);
 	}
-	if (insn_class(code) == BPF_LD && !insn_is_ldimm64(&in[i]))
+	if ((insn_class(code) == BPF_LD && !insn_is_ldimm64(&in[i])) || insn_is_probe(&in[i]))
 		s->calls = true;
 	if (code == (BPF_JMP | BPF_CALL)) {
 		s->calls = true;

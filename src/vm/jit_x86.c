@@ -600,6 +600,36 @@ static int load_packet(struct jit *j, u32 i)
 	return 1;
 }
 
+/* A load that cannot fault: by a call that keeps all registers but its destination. */
+static int probe_load(struct jit *j, u32 i)
+{
+	const struct bpf_insn *in = &j->insn[i];
+	u32 kept = 0, pad;
+
+	if (in->src_reg == 10)
+		return -EINVAL;
+	x86_lea(j, true, TMP, x86_bpf_mem(j, in->src_reg, in->off));
+	for (u32 r = 0; r <= 5; r++)
+		if (r != in->dst_reg && x86_live(j, i, r)) {
+			x86_push(j, x86_reg[r]);
+			kept |= BIT(r);
+		}
+	pad = (u32)__builtin_popcount(kept) % 2 * 8;
+	if (pad)
+		x86_alu_imm(j, true, X86_SUB, RSP, (s32)pad);
+	x86_move(j, RDI, TMP);
+	x86_load_imm(j, RSI, in->code);
+	call_rt(j, RELOC_RT, RT_PROBE);
+	x86_move(j, TMP, RAX);
+	if (pad)
+		x86_alu_imm(j, true, X86_ADD, RSP, (s32)pad);
+	for (s32 r = 5; r >= 0; r--)
+		if (kept >> r & 1)
+			x86_pop(j, x86_reg[r]);
+	x86_move(j, x86_reg[in->dst_reg], TMP);
+	return 1;
+}
+
 /* ---- jumps and calls ---- */
 
 static int cc_of(u8 op)
@@ -749,6 +779,8 @@ static int insn(struct jit *j, u32 i)
 	case BPF_ALU64:
 		return alu(j, i);
 	case BPF_LDX:
+		if (insn_is_probe(in))
+			return probe_load(j, i);
 		return mode == BPF_MEM || mode == BPF_MEMSX ?
 		       x86_load(j, in, x86_bpf_mem(j, in->src_reg, in->off)) : -EINVAL;
 	case BPF_ST:

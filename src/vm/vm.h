@@ -31,6 +31,10 @@ struct vm_link {
  * order, -1 where the packet ends before. Negative offsets as SKF_LL_OFF and SKF_NET_OFF say. */
 s64 vm_ld_abs(const void *ctx, s32 off, u32 size);
 
+/* Loads that cannot fault (INSN_PROBE_MEM): the value at ADDR in the form of the instruction's CODE, 0 if it cannot be
+ * read. */
+u64 vm_probe_load(const void *addr, u32 code);
+
 /* may_goto, which the verifier leaves as it is: each subprogram call may take this many before they jump. */
 #define VM_MAY_GOTO_BUDGET	(8u << 20)
 
