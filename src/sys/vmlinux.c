@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vmlinux.c - the BTF of "the kernel" that programs are checked against: types of BTF pointers, kfuncs, tracepoints. With
+/* vmlinux.c - the BTF of "the kernel" that programs are checked against: types of BTF pointers, kfuncs, tracepoints. Skep's own;
+ * with
  * SKEP_TARGET_BTF=FILE it is a foreign kernel's: programs that use it are verified as that kernel would, but do not run here.
  * Parsed once per process and kept. Lock: once. */
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "sys/door.h"
+#include "spec/vmlinux.h"
 #include "sys/sys.h"
 
 static struct btf *target;
@@ -53,5 +55,5 @@ const struct btf *sys_vmlinux(bool *foreign)
 {
 	pthread_once(&once, load);
 	*foreign = target;
-	return target;
+	return target ? target : &spec_vmlinux;
 }

@@ -38,6 +38,32 @@ has "its credentials" "$lines" "^ids $(id -u) $(id -g)$"
 has "when it started" "$lines" '^started 1$'
 has "what skep lacks does not exist, what it has does" "$lines" '^exists 0 1 1 0$'
 
+cat > "$tmp/direct.bpf.c" << 'EOF'
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+char LICENSE[] SEC("license") = "GPL";
+SEC("syscall") int direct(void *ctx)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	char comm[8];
+
+	for (int i = 0; i < 8; i++)
+		comm[i] = t->comm[i];
+	bpf_printk("self %d %d %s", t->pid, t->group_leader->tgid, comm);
+	bpf_printk("parent %d ids %u", t->real_parent->tgid, t->cred->uid.val);
+	bpf_printk("nobody %d", t->real_parent->real_parent->real_parent->pid);
+	return 0;
+}
+EOF
+run_tool run "$tmp/direct.bpf.c"
+lines=$(sed 's/.*bpf_trace_printk: //' <<< "$err")
+has "get_current_task_btf: members are read directly" "$lines" "^self ([0-9]+) \1 skep$"
+has "and through other objects" "$lines" "^parent $$ ids $(id -u)$"
+has "where nothing is, they read 0" "$lines" '^nobody 0$'
+sed -i 's/t->pid/t->pids/' "$tmp/direct.bpf.c"
+run_tool run "$tmp/direct.bpf.c"
+has "a member that is not there does not compile" "$err" 'no member named'
+
 # A program's own vmlinux.h wins.
 mkdir "$tmp/own"
 echo '#error own' > "$tmp/own/vmlinux.h"
