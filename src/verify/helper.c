@@ -14,11 +14,12 @@ struct vfy_call {			/* what the arguments told */
 	const struct bpf_insn *insn;
 	const struct vfy_map *map;
 	u32 map_uid;
-	u32 ref_obj_id, release_regno;
+	u32 ref_obj_id, release_regno, dynptr_regno;
+	bool release_dynptr, changes_pkt;
 	bool raw;			/* the memory argument is output: its old content does not matter */
 	u32 raw_regno;
 	int raw_size;
-	u32 mem_size, subprog;
+	u32 mem_size, subprog, dynptr_id;
 	s64 size_max;			/* upper bound of the size argument */
 	s64 const_key;			/* -1: not known */
 	bool callback;			/* the fixup pushed a callback */
@@ -105,6 +106,8 @@ static int type_fits(struct vfy_env *e, struct vfy_call *c, u32 regno, u32 arg)
 		type &= ~RF_RDONLY;
 	if (arg & ARG_MAYBE_NULL)
 		type &= ~RF_MAYBE_NULL;
+	if (ARG_BASE(arg) == ARG_MEM)
+		type &= ~RF_PKT_SLICE;
 	for (u32 i = 0; fit[i]; i++)
 		if (type == fit[i])
 			return found(e, c, regno, arg, fit);
@@ -122,6 +125,8 @@ static int offset_fits(struct vfy_env *e, u32 regno, u32 arg)
 {
 	const struct vfy_reg *r = &cur_regs(e)[regno];
 
+	if ((arg & ARG_OBJ_RELEASE) && ARG_BASE(arg) == ARG_DYNPTR && r->type == R_STACK)
+		return 0;
 	if ((arg & ARG_OBJ_RELEASE) && r->off)
 		return vfy_reject(e, VR_PTR_MODIFIED, -EINVAL, (int)regno,
 				  "R%u must have zero offset when passed to release func or trusted arg to kfunc",
@@ -300,7 +305,14 @@ static int arg_refs(struct vfy_env *e, struct vfy_call *c, u32 regno, u32 arg)
 {
 	const struct vfy_reg *r = &cur_regs(e)[regno];
 
-	if (arg & ARG_OBJ_RELEASE) {
+	if ((arg & ARG_OBJ_RELEASE) && ARG_BASE(arg) == ARG_DYNPTR) {
+		int err = vfy_dynptr_release_arg(e, regno);
+
+		if (err)
+			return err;
+		c->release_regno = regno;
+		c->release_dynptr = true;
+	} else if (arg & ARG_OBJ_RELEASE) {
 		if (!r->ref_obj_id && !reg_is_null(r))
 			return vfy_reject(e, VR_REFERENCE, -EINVAL, (int)regno,
 					  "R%u must be referenced when passed to release function", regno);
@@ -382,6 +394,10 @@ static int arg_judge(struct vfy_env *e, struct vfy_call *c, u32 n, u32 arg)
 					  regno);
 		c->mem_size = (u32)r->s.var.value;
 		return vfy_precise(e, regno);
+	case ARG_DYNPTR:
+		c->dynptr_regno = regno;
+		return vfy_dynptr_arg(e, regno, arg, arg & ARG_DYNPTR_LOCAL ? DYN_LOCAL :
+				      arg & ARG_DYNPTR_RINGBUF ? DYN_RINGBUF : 0, 0);
 	case ARG_FUNC:
 		c->subprog = r->subprog;
 		return 0;
@@ -522,6 +538,59 @@ static int fixup_snprintf(struct vfy_env *e, struct vfy_call *c)
 	return 0;
 }
 
+static int fixup_dynptr_from_mem(struct vfy_env *e, struct vfy_call *c)
+{
+	u32 type = cur_regs(e)[1].type;
+
+	if (type != R_MAP_VALUE)
+		return vfy_reject(e, VR_ARG_TYPE, -EACCES, 1, "Unsupported reg type %s for bpf_dynptr_from_mem data",
+				  vfy_type_str(e, type));
+	return 0;
+}
+
+static int fixup_dynptr_write(struct vfy_env *e, struct vfy_call *c)
+{
+	u32 kind = vfy_dynptr_reg(e, c->dynptr_regno)->dyn_kind;
+
+	c->changes_pkt = kind == DYN_SKB || kind == DYN_SKB_META;
+	return 0;
+}
+
+static int fixup_dynptr_data(struct vfy_env *e, struct vfy_call *c)
+{
+	const struct vfy_reg *d = vfy_dynptr_reg(e, c->dynptr_regno);
+
+	c->dynptr_id = d->id;
+	c->ref_obj_id = d->ref_obj_id;
+	return 0;
+}
+
+static void ret_dynptr_data(struct vfy_env *e, struct vfy_call *c)
+{
+	cur_regs(e)[0].dynptr_id = c->dynptr_id;
+	cur_regs(e)[0].ref_obj_id = c->ref_obj_id;
+}
+
+/* callback(dynptr, ctx) */
+static int set_user_ringbuf_cb(struct vfy_env *e, struct vfy_frame *caller, struct vfy_frame *callee)
+{
+	vfy_reg_ptr(&callee->regs[1], R_DYNPTR);
+	callee->regs[1].dyn_kind = DYN_LOCAL;
+	callee->regs[1].dyn_first = 1;
+	callee->regs[1].id = ++e->id_gen;
+	callee->regs[2] = caller->regs[3];
+	for (u32 i = 3; i <= 5; i++)
+		vfy_reg_not_init(e, &callee->regs[i]);
+	callee->in_callback = true;
+	callee->cb_ret = (struct vfy_retrange){ 0, 1 };
+	return 0;
+}
+
+static int fixup_user_ringbuf_drain(struct vfy_env *e, struct vfy_call *c)
+{
+	return vfy_call_callback(e, c->insn, e->insn, c->subprog, set_user_ringbuf_cb);
+}
+
 /* Results that are bounded: set after R0 was made. */
 static void ret_cpu_id(struct vfy_env *e, struct vfy_call *c)
 {
@@ -547,6 +616,11 @@ static const struct {
 	{ "for_each_map_elem", fixup_for_each_map_elem },
 	{ "loop", fixup_loop },
 	{ "snprintf", fixup_snprintf },
+	{ "dynptr", fixup_none },
+	{ "dynptr_from_mem", fixup_dynptr_from_mem },
+	{ "dynptr_write", fixup_dynptr_write },
+	{ "dynptr_data", fixup_dynptr_data, ret_dynptr_data },
+	{ "user_ringbuf_drain", fixup_user_ringbuf_drain },
 };
 
 static int fixup_find(const struct spec_helper *h)
@@ -675,7 +749,9 @@ static int release(struct vfy_env *e, struct vfy_call *c, s32 id)
 
 	if (!c->release_regno)
 		return 0;
-	if (c->ref_obj_id)
+	if (c->release_dynptr)
+		err = vfy_dynptr_release(e, c->release_regno);
+	else if (c->ref_obj_id)
 		err = vfy_ref_release(e, c->ref_obj_id);
 	else if (reg_is_null(&cur_regs(e)[c->release_regno]))
 		err = 0;
@@ -723,6 +799,8 @@ int vfy_call_helper(struct vfy_env *e, const struct bpf_insn *insn)
 	if (c.map && !spec_map_takes_helper(c.map->type, insn->imm))
 		return vfy_reject(e, VR_MAP_HELPER, -EINVAL, -1, "cannot pass map_type %u into func bpf_%s#%d",
 				  c.map->type, c.h->name, insn->imm);
+	if (c.changes_pkt)
+		vfy_pkt_invalidate(e);
 	if (c.h->flags & SPEC_HELPER_PKT_CHANGE) {
 		vfy_pkt_invalidate(e);
 		if (!(c.h->flags & SPEC_HELPER_TAIL_CALL))

@@ -117,6 +117,10 @@ void vfy_reg_print(struct vfy_env *e, struct sbuf *b, const struct vfy_frame *f,
 		sbuf_puts(b, "sz=");
 		vfy_log_unum(b, r->mem_size);
 	}
+	if (base == R_DYNPTR) {
+		SEP();
+		sbuf_printf(b, "type=%s", vfy_dynptr_name(r->dyn_kind));
+	}
 	if (tnum_is_const(r->s.var)) {
 		if (r->s.var.value) {
 			SEP();
@@ -144,6 +148,13 @@ static void print_slot(struct vfy_env *e, struct sbuf *b, const struct vfy_frame
 	}
 	if (!valid)
 		return;
+	if (s->type[SLOT - 1] == S_DYNPTR) {
+		if (s->reg.dyn_first) {
+			sbuf_printf(b, " fp%d=", -(int)(i + 1) * SLOT);
+			vfy_dynptr_print(b, &s->reg);
+		}
+		return;
+	}
 	if (s->type[SLOT - 1] != S_SPILL) {
 		sbuf_printf(b, " fp%d=%s", -(int)(i + 1) * SLOT, types);
 		return;

@@ -140,8 +140,12 @@ static bool slot_safe(struct vfy_env *e, const struct vfy_slot *old, const struc
 		if (a != b)
 			return false;
 	}
-	if (old->type[SLOT - 1] == S_SPILL)
+	switch (old->type[SLOT - 1]) {
+	case S_SPILL:
 		return reg_safe(e, &old->reg, &cur->reg, how);
+	case S_DYNPTR:
+		return vfy_dynptr_same(&old->reg, &cur->reg) && ids_match(e, old->reg.ref_obj_id, cur->reg.ref_obj_id);
+	}
 	return true;
 }
 

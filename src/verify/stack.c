@@ -172,8 +172,13 @@ static int write_fixed(struct vfy_env *e, struct vfy_frame *f, int off, int size
 	struct vfy_reg *r = value_regno >= 0 ? &cur_regs(e)[value_regno] : NULL, tmp;
 	bool imm = !r && BPF_CLASS(insn->code) == BPF_ST && BPF_MODE(insn->code) == BPF_MEM;
 
+	int err;
+
 	if (!e->allow_ptr_leaks && slot_spilled(s) && s->reg.type != R_SCALAR && size != SLOT)
 		return vfy_reject(e, VR_SPILL, -EACCES, -1, "attempt to corrupt spilled pointer on stack");
+	err = vfy_dynptr_overwrite(e, f, spi);
+	if (err)
+		return err;
 	scratch_slot(e, spi);
 	if (size == SLOT)
 		f->stack_written |= BIT64(spi);
@@ -209,6 +214,12 @@ static int write_var(struct vfy_env *e, u32 regno, struct vfy_frame *f, int off,
 	int lo = (int)p->s.smin + off, hi = (int)p->s.smax + off + size;
 	bool zero, zero_used = false;
 
+	for (int i = lo; i < hi; i++) {
+		int err = vfy_dynptr_overwrite(e, f, (u32)(-i - 1) / SLOT);
+
+		if (err)
+			return err;
+	}
 	zero = r ? reg_is_null(r) :
 		   BPF_CLASS(insn->code) == BPF_ST && BPF_MODE(insn->code) == BPF_MEM && insn->imm == 0;
 	for (int i = lo; i < hi; i++) {

@@ -56,7 +56,10 @@ enum vfy_base {
 #define RF_RCU		BIT(15)
 #define RF_ALLOC	BIT(16)
 #define RF_NON_OWN	BIT(17)
+#define RF_PKT_SLICE	BIT(18)		/* slice of a dynptr to a packet */
 #define RF_ALL		0xffffff00u
+
+enum vfy_dyn { DYN_LOCAL = 1, DYN_RINGBUF, DYN_SKB, DYN_XDP, DYN_SKB_META };
 
 struct vfy_reg {
 	u32 type;			/* enum vfy_base | RF_* */
@@ -74,7 +77,16 @@ struct vfy_reg {
 		};
 		struct {
 			u32 mem_size;
-			u32 dynptr_id;
+			u32 dynptr_id;	/* slices: of which dynptr */
+		};
+		struct {
+			u32 dyn_kind;	/* R_DYNPTR: enum vfy_dyn */
+			u32 dyn_first;	/* the slot of the lower address */
+		};
+		struct {
+			const struct btf *iter_btf;	/* S_ITER */
+			u32 iter_id;	/* its struct */
+			u32 iter_state : 2, iter_depth : 30;
 		};
 		u32 subprog;		/* R_FUNC */
 		u64 raw[2];
@@ -384,6 +396,18 @@ int vfy_btf_ctx_field(struct vfy_env *e, const struct spec_ctx_field *f, struct 
 int vfy_attach_check(struct vfy_env *e);
 bool vfy_hook_range(struct vfy_env *e, struct vfy_retrange *range);
 u32 vfy_iter_arg(struct vfy_env *e, u32 n);
+
+/* ---- dynptr.c ---- */
+s32 vfy_stack_obj(struct vfy_env *e, u32 regno, const char *what, u32 nr);
+const char *vfy_dynptr_name(u32 kind);
+bool vfy_dynptr_is_packet(u32 kind);
+int vfy_dynptr_overwrite(struct vfy_env *e, struct vfy_frame *f, u32 slot);
+int vfy_dynptr_arg(struct vfy_env *e, u32 regno, u32 arg, u32 kind, u32 clone_ref);
+const struct vfy_reg *vfy_dynptr_reg(struct vfy_env *e, u32 regno);
+int vfy_dynptr_release_arg(struct vfy_env *e, u32 regno);
+int vfy_dynptr_release(struct vfy_env *e, u32 regno);
+bool vfy_dynptr_same(const struct vfy_reg *a, const struct vfy_reg *b);
+void vfy_dynptr_print(struct sbuf *b, const struct vfy_reg *r);
 
 /* ---- call.c, helper.c, kfunc.c, exit.c ---- */
 int vfy_call_helper(struct vfy_env *e, const struct bpf_insn *insn);
