@@ -98,7 +98,13 @@ const struct spec_cmd spec_cmds[] = {
 const u32 spec_nr_cmds = ARRAY_SIZE(spec_cmds);
 
 /* ---- kfuncs ---- */
-#define KFUNC(n, p, fl, status)	{ .name = #n, .progs = p, .flags = fl, .st = status },
+#define F(f)	f = SPEC_KF_##f
+enum {
+	F(ACQUIRE), F(RELEASE), F(RET_NULL), F(TRUSTED_ARGS), F(SLEEPABLE), F(RCU), F(ITER_NEW), F(ITER_NEXT), F(ITER_DESTROY),
+	F(RCU_PROTECTED), F(FASTCALL), F(ARENA_RET), F(ARENA_ARG1), F(ARENA_ARG2),
+};
+#define FIXUP(f)	.fixup = #f
+#define KFUNC(n, p, fl, status, ...)	{ .name = #n, .progs = p, .flags = fl, .st = status, __VA_ARGS__ },
 const struct spec_kfunc spec_kfuncs[] = {
 #include "spec/kfuncs.def"
 };

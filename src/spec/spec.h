@@ -141,9 +141,24 @@ bool spec_helper_allowed(const struct spec_helper *h, u32 prog_type, u32 attach_
 struct spec_kfunc {
 	const char *name;
 	u64 progs;			/* 0: not known yet */
-	u32 flags;			/* KF_* of the kernel */
+	u32 flags;			/* SPEC_KF_* */
 	struct spec_status st;
+	const char *fixup;		/* what the verifier does besides, NULL: nothing */
 };
+#define SPEC_KF_ACQUIRE		BIT(0)		/* returns a reference */
+#define SPEC_KF_RELEASE		BIT(1)
+#define SPEC_KF_RET_NULL	BIT(2)
+#define SPEC_KF_TRUSTED_ARGS	BIT(4)		/* pointers must be valid for sure */
+#define SPEC_KF_SLEEPABLE	BIT(5)
+#define SPEC_KF_RCU		BIT(7)		/* or valid inside an RCU section */
+#define SPEC_KF_ITER_NEW	BIT(8)
+#define SPEC_KF_ITER_NEXT	BIT(9)
+#define SPEC_KF_ITER_DESTROY	BIT(10)
+#define SPEC_KF_RCU_PROTECTED	BIT(11)		/* only inside an RCU section */
+#define SPEC_KF_FASTCALL	BIT(12)
+#define SPEC_KF_ARENA_RET	BIT(13)
+#define SPEC_KF_ARENA_ARG1	BIT(14)
+#define SPEC_KF_ARENA_ARG2	BIT(15)
 extern const struct spec_kfunc spec_kfuncs[];
 extern const u32 spec_nr_kfuncs;
 

@@ -5,11 +5,19 @@
 #include "verify/vfy.h"
 
 /* ---- leaving nothing behind ---- */
+static const struct { size_t active; const char *name; } regions[] = {
+	{ offsetof(struct vfy_state, active_irq), "bpf_local_irq_save" },
+	{ offsetof(struct vfy_state, active_rcu), "bpf_rcu_read_lock" },
+	{ offsetof(struct vfy_state, active_preempt), "bpf_preempt_disable" },
+};
+
 int vfy_leaks_check(struct vfy_env *e, const char *prefix, bool locks)
 {
 	struct vfy_state *st = e->cur;
 	bool leak = false;
 
+	if (locks && st->active_locks)
+		return vfy_reject(e, VR_REGION, -EINVAL, -1, "%s cannot be used inside bpf_spin_lock-ed region", prefix);
 	for (u32 i = 0; i < st->nr_refs; i++) {
 		if (st->refs[i].type != REF_PTR)
 			continue;
@@ -18,6 +26,10 @@ int vfy_leaks_check(struct vfy_env *e, const char *prefix, bool locks)
 	}
 	if (leak)
 		return vfy_reject(e, VR_LEAK, -EINVAL, -1, "%s would lead to reference leak", prefix);
+	for (u32 i = 0; i < ARRAY_SIZE(regions) && locks; i++)
+		if (*(const u32 *)((const char *)st + regions[i].active))
+			return vfy_reject(e, VR_REGION, -EINVAL, -1, "%s cannot be used inside %s-ed region", prefix,
+					  regions[i].name);
 	return 0;
 }
 
@@ -65,6 +77,10 @@ int vfy_call_func(struct vfy_env *e, const struct bpf_insn *insn, u32 *idx)
 
 	if (sub < 0)
 		return vfy_reject(e, VR_BAD_CALL_DEST, -EFAULT, -1, "call to invalid destination");
+	if (e->subs[sub].global && e->cur->active_locks) {
+		vfy_note(e, "global function calls are not allowed while holding a lock,");
+		return vfy_reject(e, VR_REGION, -EINVAL, -1, "use static function instead");
+	}
 	if (e->subs[sub].global)
 		return vfy_call_global(e, (u32)sub, idx);
 	err = enter(e, e->cur, (u32)sub, *idx);

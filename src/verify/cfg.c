@@ -71,7 +71,9 @@ static int subs_collect(struct vfy_env *e)
 			return vfy_reject(e, VR_CAPS, -EPERM, -1,
 					  "loading/calling other bpf or kernel functions are allowed for "
 					  "CAP_BPF and CAP_SYS_ADMIN");
-		if (!is_call(in, BPF_PSEUDO_KFUNC_CALL))
+		if (is_call(in, BPF_PSEUDO_KFUNC_CALL))
+			err = vfy_kfunc_add(e, in);
+		else
 			err = sub_add(e, (s64)i + in->imm + 1);
 	}
 	return err;
@@ -164,6 +166,15 @@ static void mark_call(struct vfy_env *e, u32 i)
 	const struct bpf_insn *in = &e->insns[i];
 	const struct spec_helper *h = in->src_reg ? NULL : spec_helper(in->imm);
 
+	const struct spec_kfunc *k = in->src_reg == BPF_PSEUDO_KFUNC_CALL ? vfy_kfunc_row(e, in) : NULL;
+
+	if (k && (k->flags & SPEC_KF_ITER_NEXT)) {
+		e->aux[i].iter_next = 1;
+		e->aux[i].force_checkpoint = 1;
+		prune_point(e, i, false);
+	}
+	if (k && (k->flags & SPEC_KF_SLEEPABLE))
+		e->subs[vfy_sub_of(e, i)].might_sleep = true;
 	if (h && (h->flags & SPEC_HELPER_ASYNC_CB))
 		prune_point(e, i, true);
 	if (h && (h->flags & SPEC_HELPER_CALLBACK)) {
@@ -286,6 +297,32 @@ static int reach(struct vfy_env *e, struct dfs *d)
 	return all_reached(e, d);
 }
 
+/* What a function does its callers do. */
+static void effects_merge(struct vfy_env *e)
+{
+	bool again = true;
+
+	while (again) {
+		again = false;
+		for (u32 i = 0; i < e->cnt; i++) {
+			struct vfy_sub *caller, *callee;
+			s32 to;
+
+			if (!is_call(&e->insns[i], BPF_PSEUDO_CALL) || e->aux[i].mid)
+				continue;
+			to = vfy_sub_find(e, (u32)((s64)i + e->insns[i].imm + 1));
+			if (to < 0)
+				continue;
+			caller = &e->subs[vfy_sub_of(e, i)];
+			callee = &e->subs[to];
+			if ((callee->changes_pkt && !caller->changes_pkt) || (callee->might_sleep && !caller->might_sleep))
+				again = true;
+			caller->changes_pkt |= callee->changes_pkt;
+			caller->might_sleep |= callee->might_sleep;
+		}
+	}
+}
+
 int vfy_cfg_check(struct vfy_env *e)
 {
 	struct dfs d = { 0 };
@@ -298,6 +335,8 @@ int vfy_cfg_check(struct vfy_env *e)
 		err = vfy_nomem(e);
 	else
 		err = reach(e, &d);
+	if (!err)
+		effects_merge(e);
 	free(d.color);
 	free(d.edge);
 	free(d.stack);

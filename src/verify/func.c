@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* func.c - global functions: judged once, on their own, from the types of their arguments (BTF); their callers only
  * have to pass what these types ask for. */
-#include "verify/vfy.h"
+#include "verify/kfunc.h"
 
 static const struct btf_type *func_proto(struct vfy_env *e, u32 sub)
 {
@@ -109,7 +109,7 @@ int vfy_sub_entry(struct vfy_env *e, u32 sub, struct vfy_reg *regs)
 }
 
 /* Memory of SIZE bytes may be read and written through the register (or it is NULL). */
-static int pass_mem(struct vfy_env *e, u32 regno, u32 size)
+int vfy_arg_mem(struct vfy_env *e, u32 regno, u32 size)
 {
 	struct vfy_reg *r = &cur_regs(e)[regno], saved = *r;
 	int err;
@@ -117,7 +117,7 @@ static int pass_mem(struct vfy_env *e, u32 regno, u32 size)
 	if (reg_is_null(r))
 		return 0;
 	if (r->type & RF_MAYBE_NULL)	/* if it is not NULL it must be good */
-		r->type &= ~RF_MAYBE_NULL;
+		vfy_not_null(r);
 	err = vfy_helper_mem(e, regno, (int)size, ACC_READ);
 	if (!err)
 		err = vfy_helper_mem(e, regno, (int)size, ACC_WRITE);
@@ -150,7 +150,7 @@ static int pass_args(struct vfy_env *e, u32 sub)
 				err = vfy_ptr_off_const(e, r, regno);
 			break;
 		default:
-			err = pass_mem(e, regno, s->args[i].mem_size);
+			err = vfy_arg_mem(e, regno, s->args[i].mem_size);
 		}
 	}
 	return err;
@@ -159,7 +159,14 @@ static int pass_args(struct vfy_env *e, u32 sub)
 int vfy_call_global(struct vfy_env *e, u32 sub, u32 *idx)
 {
 	struct vfy_sub *s = &e->subs[sub];
-	int err = pass_args(e, sub);
+	int err;
+
+	if (s->might_sleep && (vfy_no_sleep_region(e) || !e->cur->in_sleepable)) {
+		vfy_note(e, "global functions that may sleep are not allowed in non-sleepable context,");
+		vfy_note(e, "i.e., in a RCU/IRQ/preempt-disabled section, or in");
+		return vfy_reject(e, VR_SLEEP, -EINVAL, -1, "a non-sleepable BPF program context");
+	}
+	err = pass_args(e, sub);
 
 	if (err) {
 		vfy_note(e, "Caller passes invalid args into func#%u ('%s')", sub, s->name ? s->name : "");

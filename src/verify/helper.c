@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "spec/fmt.h"
-#include "verify/vfy.h"
+#include "verify/kfunc.h"
 
 #define MAX_VAR_SIZE	(1u << 29)
 
@@ -107,7 +107,7 @@ static int type_fits(struct vfy_env *e, struct vfy_call *c, u32 regno, u32 arg)
 	if (arg & ARG_MAYBE_NULL)
 		type &= ~RF_MAYBE_NULL;
 	if (ARG_BASE(arg) == ARG_MEM)
-		type &= ~RF_PKT_SLICE;
+		type &= ~RF_SLICE_MASK;
 	for (u32 i = 0; fit[i]; i++)
 		if (type == fit[i])
 			return found(e, c, regno, arg, fit);
@@ -142,9 +142,16 @@ static int offset_fits(struct vfy_env *e, u32 regno, u32 arg)
 	case R_SCALAR:
 		if (!(arg & ARG_OBJ_RELEASE))
 			return 0;
+		break;
+	case R_BTF_ID:
+		if (!(arg & ARG_OBJ_RELEASE) && r->off >= 0 && tnum_is_const(r->s.var) && !r->s.var.value)
+			return 0;
 	}
 	return vfy_ptr_off_const(e, r, regno);
 }
+
+/* For arguments of kernel functions. */
+int vfy_arg_offset(struct vfy_env *e, u32 regno, u32 arg) { return offset_fits(e, regno, arg); }
 
 /* ---- memory arguments ---- */
 static int helper_mem(struct vfy_env *e, struct vfy_call *c, u32 regno, int size, enum acc t, bool zero_ok, bool raw)
@@ -235,6 +242,22 @@ static int mem_size_arg(struct vfy_env *e, struct vfy_call *c, u32 regno, u32 me
 	return err ? err : vfy_precise(e, regno);
 }
 
+/* Memory and its size for a kernel function: read and written. */
+int vfy_arg_mem_size(struct vfy_env *e, u32 regno)
+{
+	struct vfy_reg *r = &cur_regs(e)[regno - 1], saved = *r;
+	struct vfy_call c = { 0 };
+	int err;
+
+	if (r->type & RF_MAYBE_NULL)
+		vfy_not_null(r);
+	err = mem_size_arg(e, &c, regno, 0, true);
+	if (!err)
+		err = mem_size_arg(e, &c, regno, ARG_MEM_WRITE, true);
+	cur_regs(e)[regno - 1] = saved;
+	return err;
+}
+
 /* Is the key a known number? Then a lookup in an array cannot miss. */
 static int const_key(struct vfy_env *e, struct vfy_call *c, u32 regno)
 {
@@ -299,6 +322,8 @@ static int const_str(struct vfy_env *e, u32 regno)
 		return vfy_reject(e, VR_ARG_TYPE, -EINVAL, (int)regno, "string is not zero-terminated");
 	return 0;
 }
+
+int vfy_arg_const_str(struct vfy_env *e, u32 regno) { return const_str(e, regno); }
 
 /* ---- one argument ---- */
 static int arg_refs(struct vfy_env *e, struct vfy_call *c, u32 regno, u32 arg)
@@ -726,6 +751,9 @@ static int may_call(struct vfy_env *e, s32 id, const struct spec_helper **out)
 				  "cannot call GPL-restricted function from non-GPL compatible program");
 	if (!e->cur->in_sleepable && (h->flags & SPEC_HELPER_SLEEPS))
 		return vfy_reject(e, VR_SLEEP, -EINVAL, -1, "helper call might sleep in a non-sleepable prog");
+	if ((h->flags & SPEC_HELPER_SLEEPS) && vfy_no_sleep_region(e))
+		return vfy_reject(e, VR_SLEEP, -EINVAL, -1, "sleepable helper bpf_%s#%d in %s", h->name, id,
+				  vfy_no_sleep_region(e));
 	*out = h;
 	return 0;
 }

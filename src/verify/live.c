@@ -7,11 +7,13 @@
 #define CALLER_SAVED	0x3f
 #define ARG_REGS	0x3e
 
-static u32 call_uses(const struct bpf_insn *in)
+static u32 call_uses(struct vfy_env *e, const struct bpf_insn *in)
 {
 	const struct spec_helper *h = in->src_reg ? NULL : spec_helper(in->imm);
 	u32 n = 0;
 
+	if (in->src_reg == BPF_PSEUDO_KFUNC_CALL)
+		return (BIT(vfy_kfunc_nr_args(e, in) + 1) - 1) & ARG_REGS;
 	if (!h)
 		return ARG_REGS;
 	while (n < 5 && h->arg[n] != ARG_NONE)
@@ -56,7 +58,7 @@ static void stx_use_def(const struct bpf_insn *in, u32 *use, u32 *def)
 	}
 }
 
-static void jmp_use_def(const struct bpf_insn *in, u32 *use, u32 *def)
+static void jmp_use_def(struct vfy_env *e, const struct bpf_insn *in, u32 *use, u32 *def)
 {
 	u32 dst = BIT(in->dst_reg), src = BIT(in->src_reg);
 
@@ -66,7 +68,7 @@ static void jmp_use_def(const struct bpf_insn *in, u32 *use, u32 *def)
 		break;
 	case BPF_CALL:
 		*def = CALLER_SAVED;
-		*use = call_uses(in);
+		*use = call_uses(e, in);
 		break;
 	case BPF_JA:
 	case BPF_JCOND:
@@ -76,7 +78,7 @@ static void jmp_use_def(const struct bpf_insn *in, u32 *use, u32 *def)
 	}
 }
 
-static void use_def(const struct bpf_insn *in, u32 *use, u32 *def)
+static void use_def(struct vfy_env *e, const struct bpf_insn *in, u32 *use, u32 *def)
 {
 	*use = *def = 0;
 	switch (BPF_CLASS(in->code)) {
@@ -103,7 +105,7 @@ static void use_def(const struct bpf_insn *in, u32 *use, u32 *def)
 		alu_use_def(in, use, def);
 		break;
 	default:
-		jmp_use_def(in, use, def);
+		jmp_use_def(e, in, use, def);
 	}
 }
 
@@ -171,7 +173,7 @@ static void flow_run(struct vfy_env *e, struct flow *f)
 		vfy_cfg_succ(e, i, &s);
 		for (u32 k = 0; k < s.n; k++)
 			live |= e->aux[s.to[k]].live;
-		use_def(&e->insns[i], &use, &def);
+		use_def(e, &e->insns[i], &use, &def);
 		live = (live & ~def) | use;
 		if (live == e->aux[i].live)
 			continue;

@@ -155,6 +155,13 @@ static void print_slot(struct vfy_env *e, struct sbuf *b, const struct vfy_frame
 		}
 		return;
 	}
+	if (s->type[SLOT - 1] == S_ITER) {
+		if (s->reg.ref_obj_id) {
+			sbuf_printf(b, " fp%d=", -(int)(i + 1) * SLOT);
+			vfy_iter_print(b, &s->reg);
+		}
+		return;
+	}
 	if (s->type[SLOT - 1] != S_SPILL) {
 		sbuf_printf(b, " fp%d=%s", -(int)(i + 1) * SLOT, types);
 		return;
@@ -233,8 +240,11 @@ static const char *call_name(void *arg, const struct bpf_insn *insn, char *buf, 
 		snprintf(buf, n, "pc%+d", insn->imm);
 		return buf;
 	}
-	if (insn->src_reg)
-		return NULL;
+	if (insn->src_reg == BPF_PSEUDO_KFUNC_CALL && !insn->off) {
+		const struct vfy_env *e = arg;
+
+		return vfy_btf_name(arg, e->in->vmlinux, (u32)insn->imm);
+	}
 	return NULL;
 }
 

@@ -649,7 +649,7 @@ int vfy_atomic(struct vfy_env *e, const struct bpf_insn *insn)
 /* ---- packet data moved or freed ---- */
 static void pkt_forget(struct vfy_frame *f, struct vfy_reg *r, void *arg)
 {
-	if (type_is_pkt(r->type) || R_BASE(r->type) == R_PKT_END || (r->type & RF_PKT_SLICE))
+	if (type_is_pkt(r->type) || R_BASE(r->type) == R_PKT_END || ((r->type & RF_SLICE_MASK) && vfy_dynptr_is_packet((r->type & RF_SLICE_MASK) / RF_SLICE(1))))
 		vfy_reg_invalid(arg, r);
 }
 

@@ -241,23 +241,17 @@ static int back(struct vfy_env *e, struct bt *b, u32 idx, s64 next, const struct
 
 static void mark_scalar(struct vfy_frame *f, struct vfy_reg *r, void *arg)
 {
-	if (r->type == R_SCALAR)
-		r->precise = true;
+	struct vfy_env *e = arg;
+
+	if (r->type != R_SCALAR || r->precise)
+		return;
+	r->precise = e->marks_changed = true;
 }
 
-static void mark_all_scalars(struct vfy_state *st)
+static void mark_all_scalars(struct vfy_env *e, struct vfy_state *st)
 {
 	for (; st; st = st->parent)
-		vfy_each_reg(st, mark_scalar, NULL);
-}
-
-/* A converged loop: what it will read and need is not known yet, so everything counts as read and precise. */
-void vfy_mark_all(struct vfy_state *st)
-{
-	for (; st; st = st->parent) {
-		vfy_each_reg(st, mark_scalar, NULL);
-		st->all_marked = true;
-	}
+		vfy_each_reg(st, mark_scalar, e);
 }
 
 /* Set the marks in a remembered state; what is marked already, or no scalar, is done with. */
@@ -272,7 +266,7 @@ static void mark_state(struct vfy_env *e, struct bt *b, struct vfy_state *st)
 			if (f->regs[i].type != R_SCALAR || f->regs[i].precise)
 				b->regs[fr] &= ~BIT(i);
 			else
-				f->regs[i].precise = true;
+				f->regs[i].precise = e->marks_changed = true;
 		}
 		for (u32 i = 0; i < MAX_SLOTS; i++) {
 			struct vfy_slot *s = i < f->nr_slots ? &f->slots[i] : NULL;
@@ -282,7 +276,7 @@ static void mark_state(struct vfy_env *e, struct bt *b, struct vfy_state *st)
 			if (!s || s->type[SLOT - 1] != S_SPILL || s->reg.type != R_SCALAR || s->reg.precise)
 				b->slots[fr] &= ~BIT64(i);
 			else
-				s->reg.precise = true;
+				s->reg.precise = e->marks_changed = true;
 		}
 		if (e->log_level & 2) {
 			vfy_log(e, "mark_precise: frame%u: parent state ", fr);
@@ -326,7 +320,7 @@ static int walk(struct vfy_env *e, struct bt *b)
 			break;
 		for (;;) {
 			if (!skip && back(e, b, (u32)i, next, hist_at(st, (u32)i, end)) != BT_OK) {
-				mark_all_scalars(e->cur->parent);
+				mark_all_scalars(e, e->cur->parent);
 				return 0;
 			}
 			skip = false;
@@ -343,7 +337,7 @@ static int walk(struct vfy_env *e, struct bt *b)
 		if (!st)
 			break;
 		if (b->frame > st->curframe) {
-			mark_all_scalars(e->cur->parent);
+			mark_all_scalars(e, e->cur->parent);
 			return 0;
 		}
 		mark_state(e, b, st);
@@ -351,7 +345,7 @@ static int walk(struct vfy_env *e, struct bt *b)
 	}
 	/* arguments of the entry function have no origin; anything else was missed */
 	if (!empty(b))
-		mark_all_scalars(e->cur->parent);
+		mark_all_scalars(e, e->cur->parent);
 	return 0;
 }
 

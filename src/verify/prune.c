@@ -4,8 +4,7 @@
  * registers that are live and precise (or pointers) lie within the old ones, stack slots that were read match, ids form
  * a consistent renaming. Only states whose paths are all finished may be compared like that; for the others:
  *	- equal in everything: an infinite loop, rejected;
- *	- at may_goto and callback calls: covered in all values and slots: the loop has converged. What its states need
- *	  is not known before it is finished, so all of them are marked as read and precise (vfy_mark_all()).
+ *	- at may_goto, iterators and callback calls: covered in all values and slots: the loop has converged (loop.c).
  * When to remember is a heuristic, the kernel's, since `processed N` depends on it. */
 #include "verify/vfy.h"
 
@@ -145,6 +144,8 @@ static bool slot_safe(struct vfy_env *e, const struct vfy_slot *old, const struc
 		return reg_safe(e, &old->reg, &cur->reg, how);
 	case S_DYNPTR:
 		return vfy_dynptr_same(&old->reg, &cur->reg) && ids_match(e, old->reg.ref_obj_id, cur->reg.ref_obj_id);
+	case S_ITER:
+		return vfy_iter_same(&old->reg, &cur->reg) && ids_match(e, old->reg.ref_obj_id, cur->reg.ref_obj_id);
 	}
 	return true;
 }
@@ -179,7 +180,7 @@ static bool stack_safe(struct vfy_env *e, const struct vfy_frame *old, const str
 static bool refs_safe(struct vfy_env *e, const struct vfy_state *old, const struct vfy_state *cur)
 {
 	if (old->nr_refs != cur->nr_refs || old->active_locks != cur->active_locks ||
-	    old->active_preempt != cur->active_preempt || old->active_rcu != cur->active_rcu ||
+	    old->active_preempt != cur->active_preempt || old->active_rcu != cur->active_rcu || old->active_irq != cur->active_irq ||
 	    !ids_match(e, old->active_lock_id, cur->active_lock_id))
 		return false;
 	for (u32 i = 0; i < old->nr_refs; i++)
@@ -198,7 +199,7 @@ static bool frame_safe(struct vfy_env *e, const struct vfy_state *st, u32 fr, co
 	for (u32 r = 0; r < 10; r++)
 		if ((live & BIT(r)) && !reg_safe(e, &old->regs[r], &cur->regs[r], how))
 			return false;
-	return stack_safe(e, old, cur, how != NOT_EXACT || st->all_marked, how);
+	return stack_safe(e, old, cur, how != NOT_EXACT, how);
 }
 
 bool vfy_same_place(const struct vfy_state *a, const struct vfy_state *b, u32 insn)
@@ -231,7 +232,7 @@ static bool states_equal(struct vfy_env *e, const struct vfy_state *old, const s
 
 /* The covered path ends here, but what the old one's continuation read and needed, this one's ancestors
  * must keep, too. */
-static int inherit_marks(struct vfy_env *e, const struct vfy_state *old)
+int vfy_inherit_marks(struct vfy_env *e, const struct vfy_state *old)
 {
 	u32 regs[MAX_FRAMES] = { 0 };
 	u64 slots[MAX_FRAMES] = { 0 };
@@ -239,7 +240,8 @@ static int inherit_marks(struct vfy_env *e, const struct vfy_state *old)
 	for (u32 fr = 0; fr <= old->curframe; fr++) {
 		const struct vfy_frame *f = old->frame[fr];
 
-		vfy_stack_read_mark(e->cur, fr, old->all_marked ? ~0ull : f->stack_read);
+		if (vfy_stack_read_mark(e->cur, fr, f->stack_read))
+			e->marks_changed = true;
 		for (u32 r = 0; r < 10; r++)
 			if (f->regs[r].type == R_SCALAR && f->regs[r].precise)
 				regs[fr] |= BIT(r);
@@ -314,19 +316,21 @@ static enum verdict unfinished(struct vfy_env *e, const struct vfy_state *old)
 	struct vfy_state *cur = e->cur;
 	bool may_goto = BPF_CLASS(in->code) == BPF_JMP && BPF_OP(in->code) == BPF_JCOND;
 
+	if (e->aux[e->insn].iter_next)
+		return states_equal(e, old, cur, RANGE_WITHIN) && vfy_iter_active(cur) ? LOOP_HIT : NO_ADD;
 	if (may_goto && old->may_goto_depth != cur->may_goto_depth && states_equal(e, old, cur, RANGE_WITHIN))
 		return LOOP_HIT;
 	if (e->aux[e->insn].calls_callback)
 		return states_equal(e, old, cur, RANGE_WITHIN) ? LOOP_HIT : NO_ADD;
 	if (maybe_looping(old, cur) && states_equal(e, old, cur, EXACT) &&
-	    old->may_goto_depth == cur->may_goto_depth && old->cb_unroll_depth == cur->cb_unroll_depth)
+	    !vfy_iter_depths_differ(old, cur) && old->may_goto_depth == cur->may_goto_depth && old->cb_unroll_depth == cur->cb_unroll_depth)
 		return FAIL;
 	return NO_ADD;
 }
 
 static void list_free_one(struct vfy_env *e, struct vfy_list *l)
 {
-	if (l->st.branches) {		/* still an ancestor of unfinished paths */
+	if (l->st.branches || l->st.incomplete) {	/* still an ancestor of unfinished paths, or part of a loop */
 		l->next = e->dead;
 		e->dead = l;
 		return;
@@ -344,7 +348,7 @@ static void dead_sweep(struct vfy_env *e)
 	while (*p) {
 		struct vfy_list *l = *p;
 
-		if (l->st.branches) {
+		if (l->st.branches || l->st.incomplete) {
 			p = &l->next;
 			continue;
 		}
@@ -364,11 +368,9 @@ static int covered(struct vfy_env *e, struct vfy_list *l, bool loop)
 		err = vfy_hist_push(e, 0, 0);
 	if (err)
 		return err;
-	if (loop) {
-		vfy_mark_all(e->cur);
-		return 1;
-	}
-	err = inherit_marks(e, &l->st);
+	err = vfy_inherit_marks(e, &l->st);
+	if (!err && loop)
+		err = vfy_backedge_add(e, &l->st);
 	return err ? err : 1;
 }
 
@@ -399,6 +401,7 @@ static int remember(struct vfy_env *e)
 		return -ENOMEM;
 	l->st.insn = e->insn;
 	l->st.branches = 1;
+	l->st.incomplete = l->st.loop_target = false;
 	cur->parent = &l->st;
 	cur->first_insn = e->insn;
 	cur->depth++;
@@ -434,8 +437,8 @@ int vfy_visit(struct vfy_env *e)
 		n++;
 		if (l->st.branches)
 			v = unfinished(e, &l->st);
-		else if (states_equal(e, &l->st, e->cur, NOT_EXACT))
-			v = HIT;
+		else if (states_equal(e, &l->st, e->cur, l->st.incomplete ? RANGE_WITHIN : NOT_EXACT))
+			v = l->st.incomplete ? LOOP_HIT : HIT;
 		if (v == FAIL)
 			return infinite(e, &l->st);
 		if (v == HIT || v == LOOP_HIT)

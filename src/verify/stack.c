@@ -34,18 +34,22 @@ static u64 slots_of(int lo, int hi)
 }
 
 /* The bytes of slots are read: no parent state may ignore them, unless they were written in between. */
-void vfy_stack_read_mark(struct vfy_state *st, u32 frameno, u64 slots)
+bool vfy_stack_read_mark(struct vfy_state *st, u32 frameno, u64 slots)
 {
+	bool changed = false;
+
 	for (; st->parent; st = st->parent) {
 		struct vfy_frame *f;
 
 		slots &= ~st->frame[frameno]->stack_written;
 		if (!slots || st->parent->curframe < frameno)
-			return;
+			break;
 		f = st->parent->frame[frameno];
 		slots &= ~f->stack_read;
 		f->stack_read |= slots;
+		changed |= slots;
 	}
+	return changed;
 }
 
 static void scrub(u8 *type)

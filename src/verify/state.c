@@ -181,10 +181,18 @@ int vfy_pop(struct vfy_env *e, bool pop_log)
 }
 
 /* The path that ends at ST is finished. */
-void vfy_branches_done(struct vfy_state *st)
+int vfy_branches_done(struct vfy_env *e, struct vfy_state *st)
 {
-	while (st && --st->branches == 0)
+	while (st && --st->branches == 0) {
+		if (st->loop_target) {
+			int err = vfy_backedges_close(e, st);
+
+			if (err)
+				return err;
+		}
 		st = st->parent;
+	}
+	return 0;
 }
 
 /* Note how control came to e->insn (or, with flags, that this instruction touched a stack slot). */

@@ -165,7 +165,9 @@ static int next_path(struct vfy_env *e, bool *print)
 
 	e->scratched_regs = ~0u;
 	e->scratched_slots = ~0ull;
-	vfy_branches_done(e->cur);
+	err = vfy_branches_done(e, e->cur);
+	if (err)
+		return err;
 	err = vfy_pop(e, !(e->log_level & 2));
 	*print = true;
 	return err;
@@ -222,6 +224,7 @@ static void walk_cleanup(struct vfy_env *e)
 			e->seen[i] = NULL;
 	}
 	e->dead = NULL;
+	vfy_backedges_free(e);
 	if (e->cur) {
 		vfy_state_drop(e->cur);
 		free(e->cur);

@@ -56,7 +56,8 @@ enum vfy_base {
 #define RF_RCU		BIT(15)
 #define RF_ALLOC	BIT(16)
 #define RF_NON_OWN	BIT(17)
-#define RF_PKT_SLICE	BIT(18)		/* slice of a dynptr to a packet */
+#define RF_SLICE(kind)	((u32)(kind) << 18)	/* slices: enum vfy_dyn of the dynptr */
+#define RF_SLICE_MASK	RF_SLICE(7)
 #define RF_ALL		0xffffff00u
 
 enum vfy_dyn { DYN_LOCAL = 1, DYN_RINGBUF, DYN_SKB, DYN_XDP, DYN_SKB_META };
@@ -147,9 +148,10 @@ struct vfy_state {
 	u32 nr_refs, cap_refs;
 	u32 active_locks, active_lock_id;
 	const void *active_lock_ptr;
-	u32 active_preempt, active_rcu;
+	u32 active_preempt, active_rcu, active_irq;
 	bool speculative, in_sleepable;
-	bool all_marked;		/* part of a converged loop: everything counts as read and precise */
+	bool incomplete;		/* its marks wait for back edges (loop.c) */
+	bool loop_target;		/* open back edges lead here */
 	struct vfy_hist *hist;
 	u32 nr_hist, cap_hist;
 	u32 depth;			/* dfs depth */
@@ -174,7 +176,7 @@ enum vfy_xkind { X_NONE, X_CTX, X_MAP, X_DIRECT_VALUE, X_CONST, X_PROBE };
 
 struct vfy_aux {
 	u16 live;			/* registers live before the instruction */
-	u8 jmp_point : 1, prune_point : 1, force_checkpoint : 1, calls_callback : 1, seen : 1;
+	u8 jmp_point : 1, prune_point : 1, force_checkpoint : 1, calls_callback : 1, seen : 1, iter_next : 1;
 	u8 fastcall : 1, mid : 1;	/* second half of LD_IMM64 */
 	u8 probe : 1;			/* the load must not fault: on some path it reads a kernel object */
 	u8 ptr_kind;			/* enum vfy_base + 1 of the pointer that the access used; 0 none */
@@ -219,6 +221,9 @@ struct vfy_env {
 	struct vfy_list *dead;		/* forgotten, still somebody's parent */
 	struct vfy_pending *pending;
 	u32 nr_pending;
+	struct vfy_backedge *backedges;	/* loop.c */
+	u32 open_backedges;
+	bool marks_changed;
 	struct vfy_state *cur;
 	u32 insn, prev_insn;
 	u32 cur_hist;			/* index + 1 of this instruction's history entry, 0 none */
@@ -336,7 +341,7 @@ int vfy_state_copy(struct vfy_env *e, struct vfy_state *dst, const struct vfy_st
 void vfy_state_drop(struct vfy_state *st);	/* frees what it holds, not itself */
 struct vfy_state *vfy_push(struct vfy_env *e, u32 insn, u32 prev_insn, bool speculative);
 int vfy_pop(struct vfy_env *e, bool pop_log);	/* -ENOENT: nothing left */
-void vfy_branches_done(struct vfy_state *st);
+int vfy_branches_done(struct vfy_env *e, struct vfy_state *st);
 int vfy_hist_push(struct vfy_env *e, u32 flags, u64 linked);
 void vfy_reg_not_init(struct vfy_env *e, struct vfy_reg *r);
 void vfy_reg_unknown(struct vfy_env *e, struct vfy_reg *r);
@@ -377,7 +382,7 @@ int vfy_stack_rw(struct vfy_env *e, u32 regno, int off, int size, enum acc t, in
 int vfy_stack_helper(struct vfy_env *e, u32 regno, int off, int size, bool zero_ok, enum acc t, bool *raw);
 void vfy_scalar_id_assign(struct vfy_env *e, struct vfy_reg *r);
 const char *vfy_tnum_str(struct vfy_env *e, struct tnum t);
-void vfy_stack_read_mark(struct vfy_state *st, u32 frameno, u64 slots);
+bool vfy_stack_read_mark(struct vfy_state *st, u32 frameno, u64 slots);	/* did it change anything? */
 
 /* ---- btfptr.c, attach.c ---- */
 s32 vfy_btf_id(struct vfy_env *e, const char *name, u32 kind);
@@ -414,7 +419,15 @@ int vfy_call_helper(struct vfy_env *e, const struct bpf_insn *insn);
 int vfy_call_func(struct vfy_env *e, const struct bpf_insn *insn, u32 *idx);
 int vfy_call_callback(struct vfy_env *e, const struct bpf_insn *insn, u32 idx, u32 subprog,
 		      int (*set)(struct vfy_env *e, struct vfy_frame *caller, struct vfy_frame *callee));
+const char *vfy_no_sleep_region(struct vfy_env *e);	/* that the walk is in, NULL: none */
 int vfy_call_kfunc(struct vfy_env *e, const struct bpf_insn *insn);
+int vfy_kfunc_add(struct vfy_env *e, const struct bpf_insn *insn);
+const struct spec_kfunc *vfy_kfunc_row(struct vfy_env *e, const struct bpf_insn *insn);
+u32 vfy_kfunc_nr_args(struct vfy_env *e, const struct bpf_insn *insn);
+bool vfy_iter_same(const struct vfy_reg *a, const struct vfy_reg *b);
+bool vfy_iter_depths_differ(const struct vfy_state *old, const struct vfy_state *cur);
+bool vfy_iter_active(const struct vfy_state *st);
+bool vfy_iter_print(struct sbuf *b, const struct vfy_reg *r);
 int vfy_func_exit(struct vfy_env *e, u32 *idx);
 int vfy_exit_check(struct vfy_env *e);		/* R0 at the end of the program */
 int vfy_ret_range(struct vfy_env *e, const struct vfy_reg *r, struct vfy_retrange range, const char *ctx,
@@ -433,7 +446,11 @@ int vfy_precise(struct vfy_env *e, u32 regno);	/* mark the register precise alon
 int vfy_precise_state(struct vfy_env *e, const u32 *regs, const u64 *slots);
 void vfy_widen(struct vfy_env *e, const struct vfy_state *old, struct vfy_state *cur);
 bool vfy_same_place(const struct vfy_state *a, const struct vfy_state *b, u32 insn);
-void vfy_mark_all(struct vfy_state *st);	/* everything read and precise, up to the root */
+int vfy_inherit_marks(struct vfy_env *e, const struct vfy_state *old);
+/* ---- loop.c ---- */
+int vfy_backedge_add(struct vfy_env *e, struct vfy_state *to);
+int vfy_backedges_close(struct vfy_env *e, struct vfy_state *st);
+void vfy_backedges_free(struct vfy_env *e);
 
 /* ---- rewrite.c ---- */
 int vfy_rewrite(struct vfy_env *e);

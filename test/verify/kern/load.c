@@ -26,6 +26,13 @@ static const char *sentence(void)
 	return line ? line + 1 : log_buf;
 }
 
+static const char *base(const char *path)
+{
+	const char *s = strrchr(path, '/');
+
+	return s ? s + 1 : path;
+}
+
 static void one(const char *path, const char *name)
 {
 	struct bpf_object *o = bpf_object__open_file(path, NULL);
@@ -45,7 +52,7 @@ static void one(const char *path, const char *name)
 	err = bpf_object__load(o);
 	if (only)
 		printf("%s", log_buf);
-	printf("%s: %s", name, err ? strerror(-err) : "ok");
+	printf("%.*s/%s: %s", (int)strcspn(base(path), "."), base(path), name, err ? strerror(-err) : "ok");
 	if (err)
 		printf(": %s", sentence());
 	printf("\n");

@@ -173,3 +173,16 @@ SEC("socket") int bad_direct_in_socket(struct __sk_buff *skb)
 {
 	return *(__u8 *)PTR(skb->data);
 }
+
+static __noinline int push_head(struct xdp_md *c) { return bpf_xdp_adjust_head(c, 4); }
+__noinline int moves_packet(struct xdp_md *c) { return push_head(c); }
+
+SEC("xdp") int bad_packet_moved_two_calls_down(struct xdp_md *c)
+{
+	char *p = PTR(c->data);
+
+	if (p + 1 > (char *)PTR(c->data_end))
+		return XDP_DROP;
+	moves_packet(c);
+	return *p & 1;
+}
