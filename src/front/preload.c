@@ -69,23 +69,60 @@ SKEP_API int epoll_ctl(int ep, int op, int fd, struct epoll_event *ev)
 	return door_epoll_ctl(ep, op, fd, ev);
 }
 
+struct wait {
+	int ep, n;
+	struct epoll_event *ev;
+	const sigset_t *mask;
+};
+
+static int real_wait(void *arg, s64 ns)
+{
+	const struct wait *w = arg;
+
+	return REAL(epoll_wait)(w->ep, w->ev, w->n, door_ns_to_ms(ns));
+}
+
+static int real_pwait(void *arg, s64 ns)
+{
+	const struct wait *w = arg;
+
+	return REAL(epoll_pwait)(w->ep, w->ev, w->n, door_ns_to_ms(ns), w->mask);
+}
+
+static int real_pwait2(void *arg, s64 ns)
+{
+	const struct wait *w = arg;
+	struct timespec t = { ns / 1000000000, ns % 1000000000 };
+
+	return REAL(epoll_pwait2)(w->ep, w->ev, w->n, ns < 0 ? NULL : &t, w->mask);
+}
+
 SKEP_API int epoll_wait(int ep, struct epoll_event *ev, int n, int timeout)
 {
-	door_epoll_check(ep);
-	return REAL(epoll_wait)(ep, ev, n, timeout);
+	struct wait w = { ep, n, ev, NULL };
+
+	return door_epoll_wait(ep, ev, door_ms_to_ns(timeout), real_wait, &w);
 }
 
 SKEP_API int epoll_pwait(int ep, struct epoll_event *ev, int n, int timeout, const sigset_t *mask)
 {
-	door_epoll_check(ep);
-	return REAL(epoll_pwait)(ep, ev, n, timeout, mask);
+	struct wait w = { ep, n, ev, mask };
+
+	return door_epoll_wait(ep, ev, door_ms_to_ns(timeout), real_pwait, &w);
 }
 
 SKEP_API int epoll_pwait2(int ep, struct epoll_event *ev, int n, const struct timespec *timeout,
 			  const sigset_t *mask)
 {
-	door_epoll_check(ep);
-	return REAL(epoll_pwait2)(ep, ev, n, timeout, mask);
+	struct wait w = { ep, n, ev, mask };
+	s64 ns = -1;
+
+	/* what is no time, or longer than a signed 64-bit number of nanoseconds, is the kernel's to judge */
+	if (timeout && (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= 1000000000 ||
+			__builtin_mul_overflow((s64)timeout->tv_sec, 1000000000ll, &ns) ||
+			__builtin_add_overflow(ns, timeout->tv_nsec, &ns)))
+		return REAL(epoll_pwait2)(ep, ev, n, timeout, mask);
+	return door_epoll_wait(ep, ev, ns, real_pwait2, &w);
 }
 
 /* ---- perf events ---- */

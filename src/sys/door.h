@@ -33,6 +33,17 @@ bool door_fd_is(int fd, const char *kind);
 int door_epoll_ctl(int ep, int op, int fd, struct epoll_event *ev);
 /* To be called before every wait on EP: wakes it for rings that hold records already (level). */
 void door_epoll_check(int ep);
+/* A wait on EP that leaves its events in EV: WAIT(ARG, NS) is the real one (NS < 0: without end), called again for the
+ * rest of the time when all that woke it are rings that were read empty before. Returns what WAIT does. */
+int door_epoll_wait(int ep, struct epoll_event *ev, s64 ns, int (*wait)(void *arg, s64 ns), void *arg);
+static inline s64 door_ms_to_ns(int ms)
+{
+	return ms < 0 ? -1 : ms * 1000000ll;
+}
+static inline int door_ns_to_ms(s64 ns)
+{
+	return ns < 0 ? -1 : (int)MIN((ns + 999999) / 1000000, INT32_MAX);
+}
 
 /* Is PATH /sys/fs/bpf or below it? */
 bool door_path_is_bpffs(const char *path);

@@ -2,7 +2,8 @@
 /* epoll.c - epoll on ring buffer maps and perf events. Their fd is a regular file, which epoll refuses (-EPERM): instead the ring's wake
  * FIFO goes into the set, edge-triggered (nobody reads it empty), with the client's own event data. So that a ring that
  * has records already wakes its waiter (level), every wait is preceded by a look, and a kick of the FIFO where needed:
- * without it consumers that stop in the middle of a burst hang.
+ * without it consumers that stop in the middle of a burst hang. And an edge from records that the waiter has read meanwhile is
+ * no event: a level-triggered fd would not show it, and clients take a wait without records for the end of their time.
  *
  * Watches are kept in a list under `lock`. A watch ends by EPOLL_CTL_DEL, or is found stale (the fd or the epoll set is
  * another one now) when it is next looked at; closing is not intercepted. */
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "map/map.h"
@@ -200,4 +202,64 @@ void door_epoll_check(int ep)
 	}
 	pthread_mutex_unlock(&lock);
 	errno = saved;
+}
+
+/* Does EV come from a ring of EP that is empty by now? Under the lock. */
+static bool stale(int ep, const struct epoll_event *ev)
+{
+	bool any = false;
+
+	for (const struct watch *w = watches; w; w = w->next) {
+		if (w->ep != ep || w->ev.data.u64 != ev->data.u64)
+			continue;
+		if (!w->m || ev->events != EPOLLIN || map_ring_readable(w->m))
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+static int sift(int ep, struct epoll_event *ev, int n)
+{
+	int kept = 0;
+
+	pthread_mutex_lock(&lock);
+	for (int i = 0; i < n; i++)
+		if (!stale(ep, &ev[i]))
+			ev[kept++] = ev[i];
+	pthread_mutex_unlock(&lock);
+	return kept;
+}
+
+static s64 now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+#define MAX_STALE 64		/* a client that gives one datum to a ring and to another fd must not spin here */
+
+int door_epoll_wait(int ep, struct epoll_event *ev, s64 ns, int (*wait)(void *arg, s64 ns), void *arg)
+{
+	bool watched = __atomic_load_n(&nr_watches, __ATOMIC_ACQUIRE);
+	s64 end = watched && ns > 0 ? now_ns() + ns : 0;
+
+	for (int round = 0;; round++) {
+		int n, kept;
+
+		door_epoll_check(ep);
+		n = wait(arg, ns);
+		if (n <= 0 || !__atomic_load_n(&nr_watches, __ATOMIC_ACQUIRE) || round == MAX_STALE)
+			return n;
+		kept = sift(ep, ev, n);
+		if (kept || !ns)
+			return kept;
+		if (ns > 0) {
+			ns = end ? end - now_ns() : 0;
+			if (ns <= 0)
+				return 0;
+		}
+	}
 }

@@ -83,11 +83,25 @@ int __wrap_epoll_ctl(int ep, int op, int fd, struct epoll_event *ev)
 	return door_epoll_ctl(ep, op, fd, ev);
 }
 
+struct wait {
+	int ep, n;
+	struct epoll_event *ev;
+};
+
 /* A cancellation point, as epoll_wait is: hence libc's. */
+static int real_wait(void *arg, s64 ns)
+{
+	const struct wait *w = arg;
+	int ms = door_ns_to_ms(ns);
+
+	return __real_epoll_wait ? __real_epoll_wait(w->ep, w->ev, w->n, ms) : epoll_wait(w->ep, w->ev, w->n, ms);
+}
+
 int __wrap_epoll_wait(int ep, struct epoll_event *ev, int n, int timeout)
 {
-	door_epoll_check(ep);
-	return __real_epoll_wait ? __real_epoll_wait(ep, ev, n, timeout) : epoll_wait(ep, ev, n, timeout);
+	struct wait w = { ep, n, ev };
+
+	return door_epoll_wait(ep, ev, door_ms_to_ns(timeout), real_wait, &w);
 }
 
 int __wrap_statfs(const char *path, struct statfs *st)

@@ -73,6 +73,7 @@ static int count(void *ctx, void *data, size_t size)
 
 TEST(ring_buffer_by_epoll)
 {
+	struct epoll_event ev;
 	struct ring_buffer *rb;
 	int ring, prog, seen = 0, status;
 	pid_t child;
@@ -98,6 +99,24 @@ TEST(ring_buffer_by_epoll)
 	EQ(waitpid(child, &status, 0), child);
 	EQ(status, 0);
 	EQ(seen, 5);
+	t_row("records read without waiting leave no event behind");
+	EQ(ring_buffer__poll(rb, 0), 0);
+	for (int i = 0; i < 20; i++) {
+		EQ(emit(prog, 1), 0);
+		EQ(ring_buffer__consume(rb), 1);
+		EQ(epoll_wait(ring_buffer__epoll_fd(rb), &ev, 1, 0), 0);
+	}
+	t_row("nor do they end a wait before its time");
+	EQ(emit(prog, 1), 0);
+	EQ(ring_buffer__consume(rb), 1);
+	child = fork();
+	if (!child) {
+		usleep(50000);
+		_exit(emit(prog, 1) ? 1 : 0);
+	}
+	EQ(ring_buffer__poll(rb, 5000), 1);
+	EQ(waitpid(child, &status, 0), child);
+	EQ(status, 0);
 	t_row("a watch ends with its set, another one begins");
 	ring_buffer__free(rb);
 	rb = ring_buffer__new(ring, count, &seen, NULL);
