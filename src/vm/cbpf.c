@@ -103,7 +103,7 @@ static int check_load(const struct sock_filter *in, s32 pc, u32 flags, struct cb
 			return refuse(why, pc, "offset %u is no word of struct seccomp_data (0 to 60 by 4)", in->k);
 		return 0;
 	}
-	if (is_abs(in->code) && in->k >= (u32)SKF_AD_OFF && !cbpf_ad(in))
+	if (is_abs(in->code) && in->k >= (u32)SKF_AD_OFF && !cbpf_ad(in) && !(flags & CBPF_LIBPCAP))
 		return refuse(why, pc, "no ancillary load has offset %d", (s32)in->k);
 	return 0;
 }

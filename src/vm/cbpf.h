@@ -48,7 +48,10 @@ static inline u32 cbpf_size(u16 code)			/* bytes of a packet load */
 /* ---- the kernel's rules ---- */
 #define CBPF_MAX_INSNS	4096
 #define CBPF_SECCOMP	BIT(0)		/* the rules of seccomp filters */
-#define CBPF_LIBPCAP	BIT(1)		/* libpcap's machine: `ja` may lead back (ip6 protochain), M[] starts as 0 */
+/* libpcap's machine, for which its expressions are compiled: `ja` may lead back (ip6 protochain), M[] starts as 0,
+ * shifts by 32 and more give 0, x + k does not wrap, and of negative offsets only the ancillary ones mean anything. */
+#define CBPF_LIBPCAP	BIT(1)
+#define CBPF_PLAIN	BIT(2)		/* of cbpf_translate(): no direct packet access, one LD_ABS per load */
 
 struct cbpf_reason {
 	s32 insn;			/* -1: of the whole */
@@ -58,8 +61,8 @@ struct cbpf_reason {
 int cbpf_check(const struct sock_filter *f, u32 n, u32 flags, struct cbpf_reason *why);
 
 /* ---- reference interpreter: of checked programs ---- */
-/* `len` is skb->wire_len; hatype and poff are where cbpf_prepare() put them. */
-u32 cbpf_run(const struct sock_filter *f, u32 n, const struct skep_sk_buff *skb);
+/* `len` is skb->wire_len; hatype and poff are where cbpf_prepare() put them. FLAGS: those of cbpf_check(). */
+u32 cbpf_run(const struct sock_filter *f, u32 n, u32 flags, const struct skep_sk_buff *skb);
 /* The value of a seccomp program; *last is the instruction that returned. */
 u32 cbpf_run_seccomp(const struct sock_filter *f, u32 n, const struct seccomp_data *d, u32 *last);
 /* Does the program read what cbpf_prepare() has to look for in each packet (CBPF_WANTS_*)? */

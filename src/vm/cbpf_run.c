@@ -18,13 +18,18 @@ struct machine {
 	u32 a, x, m[BPF_MEMWORDS];
 	const struct skep_sk_buff *skb;		/* NULL: seccomp */
 	const struct seccomp_data *sd;
+	u32 flags;
 };
 
 /* False: division by zero. */
-static bool alu(u16 code, u32 *acc, u32 b)
+static bool alu(u16 code, u32 flags, u32 *acc, u32 b)
 {
 	u32 a = *acc;
 
+	if (flags & CBPF_LIBPCAP && b > 31 && (BPF_OP(code) == BPF_LSH || BPF_OP(code) == BPF_RSH)) {
+		*acc = 0;
+		return true;
+	}
 	switch (BPF_OP(code)) {
 #define CBPF_ALU(op, text, hex, expr)					\
 	case op:							\
@@ -95,7 +100,8 @@ static u32 ancillary(const struct machine *m, u32 off)
 /* A packet load into *to. False: outside. */
 static bool load(const struct machine *m, const struct sock_filter *in, u32 *to)
 {
-	u32 off = BPF_MODE(in->code) == BPF_IND ? m->x + in->k : in->k;
+	bool ind = BPF_MODE(in->code) == BPF_IND;
+	u32 off = ind ? m->x + in->k : in->k;
 	s64 v;
 
 	if (!m->skb) {
@@ -106,6 +112,8 @@ static bool load(const struct machine *m, const struct sock_filter *in, u32 *to)
 		*to = ancillary(m, in->k - (u32)SKF_AD_OFF);
 		return true;
 	}
+	if (m->flags & CBPF_LIBPCAP && (u64)in->k + (ind ? m->x : 0) > INT32_MAX)
+		return false;
 	v = vm_ld_abs(m->skb, (s32)off, cbpf_size(in->code));
 	if (v < 0)
 		return false;
@@ -171,7 +179,7 @@ static u32 run(struct machine *m, const struct sock_filter *f, u32 n, u32 *last)
 				pc += taken(in->code, m->a, b) ? in->jt : in->jf;
 			break;
 		case BPF_ALU:
-			if (!alu(in->code, &m->a, b))
+			if (!alu(in->code, m->flags, &m->a, b))
 				return 0;
 			break;
 		default:
@@ -182,9 +190,9 @@ static u32 run(struct machine *m, const struct sock_filter *f, u32 n, u32 *last)
 	return 0;
 }
 
-u32 cbpf_run(const struct sock_filter *f, u32 n, const struct skep_sk_buff *skb)
+u32 cbpf_run(const struct sock_filter *f, u32 n, u32 flags, const struct skep_sk_buff *skb)
 {
-	struct machine m = { .skb = skb };
+	struct machine m = { .skb = skb, .flags = flags };
 	u32 last;
 
 	return run(&m, f, n, &last);

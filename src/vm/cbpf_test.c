@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "spec/ctx.h"
+#include "sys/filter.h"
 #include "t.h"
 #include "vm/cbpf.h"
 
@@ -71,6 +72,24 @@ static int kernel_run(const struct text *t)
 	return ret;
 }
 
+/* The value that the compiled program returns, directly or (PLAIN) with one LD_ABS per load. */
+static s64 compiled(const struct text *t, u32 flags, struct skep_sk_buff *skb)
+{
+	struct cbpf_reason why;
+	struct filter *f;
+	struct run r;
+	s64 ret;
+
+	EQ(filter_open(t->f, t->n, flags, "test", &f, &why), 0);
+	EQ(f->load_err, 0);
+	EQ(f->plain, flags & CBPF_PLAIN ? 1 : 0);
+	EQ(filter_enter(f, &r), 0);
+	ret = filter_call(f, &r, skb);
+	filter_exit(f, &r);
+	filter_close(f);
+	return ret;
+}
+
 #define ENDS	INT64_MAX		/* the program ends with 0 there */
 
 static const struct {
@@ -129,6 +148,8 @@ static const struct {
 	{ "lsh x",			"ld #3\nldx #4\nlsh x",			48 },
 	{ "rsh #k is logical",		"ld #0x80000000\nrsh #31",		1 },
 	{ "rsh x",			"ld #48\nldx #4\nrsh x",		3 },
+	{ "lsh x, X above 31",		"ld #3\nldx #33\nlsh x",		6 },
+	{ "rsh x, X above 31",		"ld #48\nldx #36\nrsh x",		3 },
 	{ "neg",			"ld #1\nneg",				0xffffffff },
 	{ "ja",				"ld #1\nja L\nld #2\nL: add #1",	2 },
 	{ "jeq #k, true",		"ld #5\njeq #5, L\nld #9\nL: add #1",	6 },
@@ -165,7 +186,11 @@ TEST(opcodes)
 		t = assemble(want == ENDS ? "%s\nret #1" : "%s\nret a", values[i].text);
 		EQ(t->err, 0);
 		EQ(cbpf_check(t->f, t->n, 0, NULL), 0);
-		EQ(cbpf_run(t->f, t->n, &skb), want == ENDS ? 0 : want);
+		EQ(cbpf_run(t->f, t->n, 0, &skb), want == ENDS ? 0 : want);
+		t_row("value compiled: %s", values[i].name);
+		EQ(compiled(t, 0, &skb), want == ENDS ? 0 : want);
+		t_row("value compiled without direct access: %s", values[i].name);
+		EQ(compiled(t, CBPF_PLAIN, &skb), want == ENDS ? 0 : want);
 
 		t_row("value in the kernel: %s", values[i].name);
 		if (want == ENDS)
