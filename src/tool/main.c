@@ -60,6 +60,21 @@ static const char disasm_help[] =
 	DUMP_HELP "                           (default: --asm)\n\n"
 	"  tcpdump -ddd 'tcp port 80' | skep disasm -\n";
 
+static const char filter_help[] =
+	"  EXPRESSION               as tcpdump takes it; all words together\n"
+	"  -r FILE                  packets of a capture: pcap, pcapng, either gzipped; -: stdin\n"
+	"  -i INTERFACE             packets of an interface (--promisc, -s SNAPLEN; --kernel: filter there, too)\n"
+	"  -w FILE                  write what matches: .pcap, .pcapng, .gz behind it; -: stdout\n"
+	"  -c N                     end after N packets that match\n"
+	"  -F PROGRAM, -D NAME=VALUE  a classic program instead of an expression (see 'skep help asm')\n"
+	"  -O                       leave out libpcap's optimiser\n"
+	"  --check                  compare optimised and plain code on these and on generated packets\n"
+	"                           (--check-packets N, --witness FILE)\n"
+	DUMP_HELP
+	"  -E, -J                   the program as eBPF, as machine code (-y LINKTYPE: for this link type)\n\n"
+	"  skep filter 'tcp port 443 and not net 10/8' -r in.pcapng -w out.pcapng\n"
+	"  zcat day.pcap.gz | skep filter -r - -w - icmp6 | tcpdump -r -\n";
+
 static const char trace_pipe_help[] =
 	"  -n, --no-follow          print what is there and end\n";
 
@@ -70,6 +85,7 @@ static const struct cmd commands[] = {
 	{ "map",     cmd_map,      "show | dump | lookup | update | delete | pin | create ...", "maps" },
 	{ "btf",     cmd_btf,      BTF_ARGS,                         "type information" },
 	{ "feature", cmd_feature,  "[probe] [SECTION...]",           "what is supported, row by row", feature_help },
+	{ "filter",  cmd_filter,   "EXPRESSION (-r FILE | -i IFACE) [-w FILE] [OPTIONS]", "packets that match, as tcpdump says it", filter_help },
 	{ "asm",     cmd_asm,      "FILE [-D NAME=VALUE] [OPTIONS]", "assemble a classic BPF program", asm_help },
 	{ "disasm",  cmd_disasm,   "FILE [OPTIONS]",                 "show a classic BPF program", disasm_help },
 	{ "doctor",  cmd_doctor,   "",                               "what this machine allows", "" },

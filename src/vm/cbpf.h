@@ -68,6 +68,7 @@ u32 cbpf_run_seccomp(const struct sock_filter *f, u32 n, const struct seccomp_da
 /* Does the program read what cbpf_prepare() has to look for in each packet (CBPF_WANTS_*)? */
 #define CBPF_WANTS_POFF		BIT(0)
 #define CBPF_WANTS_HATYPE	BIT(1)
+#define CBPF_WANTS_META		BIT(2)		/* any ancillary load: protocol, pkt_type, ... are to be set */
 #define CBPF_CB_HATYPE		0	/* index in skb->cb */
 #define CBPF_CB_POFF		1
 u32 cbpf_wants(const struct sock_filter *f, u32 n);

@@ -77,7 +77,7 @@ u32 flow_check_len(const struct flow *w, u32 i)
 /* ---- backward: what is needed ---- */
 struct needs {
 	u32 need, x_need;
-	bool raw_ok;
+	bool raw_ok, a_used;
 };
 
 static struct needs after(const struct flow *w, u32 i, s64 to)
@@ -85,8 +85,8 @@ static struct needs after(const struct flow *w, u32 i, s64 to)
 	const struct flow_node *t = &w->node[to];
 
 	if (to <= (s64)i)
-		return (struct needs) { 0, 0, false };
-	return (struct needs) { t->need, t->x_need, t->raw_ok && !t->host };
+		return (struct needs) { 0, 0, false, true };
+	return (struct needs) { t->need, t->x_need, t->raw_ok && !t->host, t->a_used };
 }
 
 static struct needs of_jump(const struct flow *w, u32 i)
@@ -98,6 +98,7 @@ static struct needs of_jump(const struct flow *w, u32 i)
 		r.need = MIN(t.need, f.need);
 		r.x_need = MIN(t.x_need, f.x_need);
 		r.raw_ok = t.raw_ok && f.raw_ok;
+		r.a_used = true;
 	}
 	r.raw_ok &= BPF_SRC(in->code) == BPF_K && (BPF_OP(in->code) == BPF_JEQ || BPF_OP(in->code) == BPF_JSET);
 	return r;
@@ -129,6 +130,7 @@ static struct needs needs_of(const struct flow *w, u32 i)
 	if (class_of(in) == BPF_RET) {
 		r.need = r.x_need = in->code == (BPF_RET | BPF_K) && !in->k ? FLOW_NEVER : 0;
 		r.raw_ok = in->code == (BPF_RET | BPF_K);
+		r.a_used = !r.raw_ok;
 		return r;
 	}
 	if (is_jump(in))
@@ -144,6 +146,8 @@ static struct needs needs_of(const struct flow *w, u32 i)
 		r.raw_ok = !cbpf_ad(in) || in->k == (u32)SKF_AD_OFF;	/* some read A: be careful with all but one */
 	else if (class_of(in) != BPF_LDX && class_of(in) != BPF_STX)
 		r.raw_ok = in->code == (BPF_MISC | BPF_TXA);
+	if (class_of(in) != BPF_LDX && class_of(in) != BPF_STX)
+		r.a_used = !r.raw_ok;
 	return r;
 }
 
@@ -156,6 +160,7 @@ static void backward(struct flow *w)
 		at->need = r.need;
 		at->x_need = r.x_need;
 		at->raw_ok = r.raw_ok && !at->back;
+		at->a_used = r.a_used || at->back;
 	}
 }
 
@@ -188,7 +193,10 @@ static void merge(struct flow *w, u32 from, s64 to, const struct flow_state *s, 
 	in->x_max = MAX(in->x_max, s->x_max);
 	for (u32 i = 0; i < BPF_MEMWORDS; i++)
 		in->m_max[i] = MAX(in->m_max[i], s->m_max[i]);
-	if (in->rep != s->rep && !t->host)
+	if (in->rep == s->rep)
+		return;
+	in->rep = REP_HOST;		/* of no interest where A is not read again */
+	if (t->a_used && !t->host)
 		*conflict = t->host = true;
 }
 

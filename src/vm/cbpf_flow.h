@@ -31,6 +31,7 @@ struct flow_node {
 	u32 need;			/* packet length */
 	u32 x_need;			/* bytes behind data + X, for this X */
 	bool raw_ok;			/* A, as it is before this instruction, is only compared with constants */
+	bool a_used;			/* A, as it is before this instruction, may still be read */
 	bool host;			/* ways meet here that have A in different forms */
 	bool back;			/* target of a jump back */
 	bool never;			/* conditional jump: its condition cannot hold */

@@ -213,6 +213,8 @@ u32 cbpf_wants(const struct sock_filter *f, u32 n)
 	for (u32 i = 0; i < n; i++) {
 		const struct cbpf_ad *ad = cbpf_ad(&f[i]);
 
+		if (ad)
+			wants |= CBPF_WANTS_META;
 		if (ad && ad->off == SKF_AD_PAY_OFFSET)
 			wants |= CBPF_WANTS_POFF;
 		if (ad && ad->off == SKF_AD_HATYPE)
