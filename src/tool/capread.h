@@ -44,6 +44,8 @@ struct cap_in {
 	u8 *buf;
 	size_t at, end, cap;
 	bool eof;
+	u64 map_off, map_size;		/* plain files: where in the file the window that is `buf` begins; the file's size */
+	u32 damaged;			/* the file was cut under the window (fault_watch) */
 	void *gz;			/* z_stream, when compressed */
 	u8 *zbuf;
 	bool gz_end;			/* between members */
