@@ -36,8 +36,8 @@ $B/lib/libskep-agent.so: $(AGENT_OBJ) src/agent.map
 	$Q$(CC) -shared -nostdlib -Wl,--version-script=src/agent.map -Wl,-Bsymbolic -Wl,-z,defs -Wl,-z,now -Wl,--gc-sections \
 		-Wl,-z,noexecstack -Wl,--hash-style=both -Wl,-soname,libskep-agent.so -o $@ $(AGENT_OBJ) -lgcc
 
-# Tests of the agent's files run them in an ordinary program: all but entry, signals and the runtime, compiled as everything else.
-AGENT_TEST_OBJ := $(patsubst src/%.c,$B/obj/%.o,$(filter src/agent/%,$(filter-out src/agent/rt_% src/agent/signal.c,$(AGENT_SRC))))
+# Tests of the agent's files run them in an ordinary program: all but entry, sigfault.c and the runtime, compiled as everything else.
+AGENT_TEST_OBJ := $(patsubst src/%.c,$B/obj/%.o,$(filter src/agent/%,$(filter-out src/agent/rt_% src/agent/sigfault.c,$(AGENT_SRC))))
 AGENT_TESTS := $(filter $B/test/src.agent.% $B/test/test.agent.%,$(TEST_BIN))
 
 $B/agent/test.a: $(AGENT_TEST_OBJ)

@@ -143,6 +143,7 @@ static void fork_child(struct agent_thread *t)
 {
 	agent.broken = agent.broken || READ_ONCE(agent.in_round);
 	rt_fork_child();
+	signal_fork_child();
 	t->nr_clones = 0;
 	t->tls.who.born = boot_ns();
 	if (agent.broken || agent.filtered)
@@ -171,6 +172,7 @@ static void vfork_child(struct agent_thread *t)
 	t->tls.domain_base = 0;			/* locks it holds must be seen to be a dead thread's when it is killed */
 	t->tls.domain_token = 0;
 	t->tls.rseq = NULL;			/* not inherited with CLONE_VM */
+	signal_vfork_child(t);
 }
 
 static void vfork_parent(struct agent_thread *t)
@@ -180,6 +182,7 @@ static void vfork_parent(struct agent_thread *t)
 		t->tls = t->vfork[t->nr_vforks];
 	else
 		agent_who_forget(t, WHO_IDS);
+	signal_vfork_parent(t);
 }
 
 static void clone_after(struct agent_thread *t, struct hook_regs *r)
@@ -357,23 +360,33 @@ static const struct call calls[HOOK_NR_SYSCALLS] = {
 
 bool agent_follows(u32 nr)
 {
-	return nr < HOOK_NR_SYSCALLS && (calls[nr].before || calls[nr].after);
+	return nr < HOOK_NR_SYSCALLS && (calls[nr].before || calls[nr].after || signal_follows(nr));
 }
 
 /* ---- what trampolines call ---- */
 
+static bool enter(struct agent_thread *t, struct hook_regs *r)
+{
+	if (likely(!agent.broken)) {
+		if (hook_fire_sys_enter(r))
+			return true;
+		if (r->orig_ax < HOOK_NR_SYSCALLS && calls[r->orig_ax].before)
+			calls[r->orig_ax].before(t, r);
+	}
+	return signal_enter(t, r);
+}
+
 bool agent_enter(struct agent_thread *t, struct hook_regs *r)
 {
+	bool skip;
+
 	agent_thread_check(t);
-	if (unlikely(agent.broken))
-		return false;
-	if (hook_fire_sys_enter(r)) {
+	signal_hook_begin(t, r);
+	skip = enter(t, r);
+	if (skip)
 		t->overridden = r->sp;
-		return true;
-	}
-	if (r->orig_ax < HOOK_NR_SYSCALLS && calls[r->orig_ax].before)
-		calls[r->orig_ax].before(t, r);
-	return false;
+	signal_hook_end(t);
+	return skip;
 }
 
 void agent_exit(struct agent_thread *t, struct hook_regs *r)
@@ -381,12 +394,16 @@ void agent_exit(struct agent_thread *t, struct hook_regs *r)
 	bool followed = r->orig_ax < HOOK_NR_SYSCALLS && calls[r->orig_ax].after;
 
 	agent_thread_check(t);
-	if (unlikely(agent.broken))
-		return;
-	if (followed && t->overridden != r->sp)
-		calls[r->orig_ax].after(t, r);
-	t->overridden = 0;
-	hook_fire_sys_exit(r);
+	signal_hook_begin(t, r);
+	if (t->overridden != r->sp)
+		signal_exit(t, r);
+	if (likely(!agent.broken)) {
+		if (followed && t->overridden != r->sp)
+			calls[r->orig_ax].after(t, r);
+		t->overridden = 0;
+		hook_fire_sys_exit(r);
+	}
+	signal_hook_end(t);
 }
 
 /* ---- this image's beginning ---- */
@@ -398,6 +415,7 @@ void agent_follow_start(struct agent_thread *t)
 
 	if (!agent.wants.any)
 		return;
+	signal_hook_begin(t, &r);
 	if (agent.wants.sched_exec)
 		hook_fire_sched_exec(agent.execfn ? agent.execfn : "", pid, pid);
 	if (agent.exec_nr > 0)

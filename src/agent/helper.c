@@ -52,6 +52,7 @@
 #define IDLE_MS			5000	/* nothing attached */
 #define LOCK_MS			200
 #define REAP_MS			10
+#define SIGNALS_MS		20	/* for a thread of the target to put its dispositions back */
 #define OLD_KERNEL_MS		10	/* no futex_waitv */
 #define KSIGS			8	/* bytes of the kernel's sigset */
 
@@ -235,8 +236,10 @@ static void do_round(u32 request)
 	u32 epoch = agents_epoch(dir), missing = 0;
 
 	lock_for_round();
-	if (!hook_learn(dir, agent.scope, agent.proc->pid, &agent.wants))
+	if (!hook_learn(dir, agent.scope, agent.proc->pid, &agent.wants)) {
+		signal_want(agent.wants.any, SIGNALS_MS);
 		agent_patch(&agent.wants, &missing);
+	}
 	WRITE_ONCE(agent.in_round, 0);
 	rt_unlock();
 	agents_ack(dir, epoch);
@@ -337,6 +340,8 @@ static void __attribute__((noreturn)) helper_main(void)
 	s32 old = 0;
 
 	rt_trust(true);
+	tls()->helper = true;
+	tls()->fault_how = 0;				/* of a helper before us */
 	raw_syscall3(SYS_prctl, PR_SET_NAME, (long)HELPER_NAME, 0);
 	raw_syscall3(SYS_setsid, 0, 0, 0);
 	close_fds();

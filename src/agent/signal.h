@@ -33,10 +33,11 @@ struct ksigaction {			/* the kernel's struct sigaction */
 struct signal_thread {
 	u32 epoch;			/* of signal_want() that this thread has followed; 0: none */
 	bool careful;			/* copies must not fault: the hook came from the target's alternate stack */
-	u8 nr_suspends;
+	u8 nr_suspends, vforks;
 	u64 mask;			/* owned signals that the target thinks are blocked */
 	u64 really;			/* those of them that are: one is pending, and the kernel keeps it */
 	u64 alt_base, alt_size;		/* the target's alternate stack */
+	u64 vfork_mask;			/* of the parent, while its vfork child runs on this state */
 	u64 hook_mask;			/* careful: the target's real mask; all is blocked meanwhile */
 	struct {			/* sigsuspend, ppoll and so on: the mask before */
 		u64 sp, mask;
@@ -64,8 +65,11 @@ void signal_hook_end(struct agent_thread *t);
 bool signal_enter(struct agent_thread *t, struct hook_regs *r);
 /* Before programs see the result of a call that was made, and before follow.c's own. */
 void signal_exit(struct agent_thread *t, struct hook_regs *r);
-/* A vfork child begins on its parent's state (before signal_exit). */
+/* A vfork child begins on its parent's state; the parent goes on. After signal_exit. */
 void signal_vfork_child(struct agent_thread *t);
+void signal_vfork_parent(struct agent_thread *t);
+/* A child with a copy of this memory. */
+void signal_fork_child(void);
 
 /* ---- by stubs, on the target's stack, by jmp: after the hook, when t->deferred is not 0 ---- */
 /* In: r11 = the state, rcx = where to go on. Keeps all other registers and the flags; uses 232 bytes below the red zone.

@@ -35,6 +35,8 @@ struct tls {
 	u32 prandom[4];			/* bpf_get_prandom_u32() */
 	int err;			/* agent only: errno */
 	u8 trusted;			/* agent only: may open files, allocate, take mutexes (agent/rt.h) */
+	u8 helper;			/* agent only: runs in the helper process */
+	u8 fault_how;			/* agent only: FAULT_DIRECT when a fault here is sure to reach our handler (fault.h) */
 	u64 *hook_in;			/* hook/fire.c: where this thread says that it is inside; NULL: none yet */
 	void *rseq;			/* struct rseq of the thread, NULL: none (agent only) */
 	struct who who;
