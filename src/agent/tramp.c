@@ -184,12 +184,3 @@ HOOKED static void odd_exit(struct agent_thread *t, struct hook_regs *regs, cons
 	}
 	live_end(regs, d);
 }
-
-/* signal.c has the real one. Where there is none nothing is ever put off. */
-__asm__(".weak agent_deferred\n"
-	".hidden agent_deferred\n"
-	".type agent_deferred, @function\n"
-	"agent_deferred:\n"
-	"	movq	$0, 48(%r11)\n"
-	"	jmp	*%rcx\n"
-	".size agent_deferred, . - agent_deferred\n");
