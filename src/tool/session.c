@@ -14,6 +14,7 @@
 
 #include <skep.h>
 
+#include "front/scan.h"
 #include "tool/attach.h"
 #include "tool/command.h"
 #include "tool/notices.h"
@@ -230,6 +231,7 @@ static int start(struct session *s)
 	char *env[] = { preload, dir, NULL };		/* $SKEP_SCOPE is set already */
 	const char *old = getenv("LD_PRELOAD");
 
+	sites_prepare_command(skep_dir__path(), s->cmd.path);	/* else made on demand, while the command waits */
 	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s%s%s", s->agent, old && *old ? ":" : "", old ? old : "");
 	snprintf(dir, sizeof(dir), "SKEP_DIR=%s", skep_dir__path());
 	return command_start(&s->cmd, env);

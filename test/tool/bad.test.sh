@@ -114,6 +114,25 @@ has "verify: the other file is still checked" "$out" "count_flows +ok +[0-9,]+ i
 run_tool verify -o csv "$tmp/flows.bpf.o"
 has "verify: veristat's columns" "$out" '^flows.bpf.o,count_flows,success,[0-9]+,[0-9]+,[0-9]+,[0-9]+$'
 
+# a program's verdict is its own, also when a prog_array holds another one
+cat > "$tmp/array.bpf.c" <<'C'
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+int bad(struct xdp_md *ctx);
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, 4);
+	__array(values, int(void *));
+} jmp SEC(".maps") = { .values = { (void *)&bad } };
+SEC("xdp") int good(struct xdp_md *ctx) { bpf_tail_call(ctx, &jmp, 0); return 2; }
+SEC("xdp") int bad(struct xdp_md *ctx) { return *(int *)(long)ctx->data; }
+char LICENSE[] SEC("license") = "GPL";
+C
+run_tool verify "$tmp/array.bpf.c" --prog good
+has "verify: a program beside a bad one" "$out" "^[^ ]*array.bpf.c: good +ok "
+run_tool verify "$tmp/array.bpf.c"
+same "verify: only the bad one is rejected" "1 bad rejected|good ok" "$rc $(sed -n 's/.*: \([a-z]*\)  \(ok\|rejected\).*/\1 \2/p' <<< "$out" | sort | paste -sd '|')"
 # several programs
 cat > "$tmp/many.bpf.c" <<'C'
 #include <linux/bpf.h>
