@@ -7,7 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <skep.h>
+
 #include "base/sbuf.h"
+#include "front/scan.h"
 #include "spec/events.h"
 #include "tool/door.h"
 
@@ -209,4 +212,9 @@ int agent_find(char *out, size_t size)
 	if (strpbrk(out, " :"))
 		return fail(EXIT_ENV, "%s: LD_PRELOAD takes no path with blanks or colons", out);
 	return 0;
+}
+
+void agent_prepare(const char *command)
+{
+	sites_prepare_command(skep_dir__path(), command);	/* what fails here is tried again on demand */
 }

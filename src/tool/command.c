@@ -126,6 +126,8 @@ static void become(const struct command *c, char *const env[])
 	for (; *env; env++)
 		if (putenv(*env))
 			return;
+	if (c->out >= 0 && dup2(c->out, STDOUT_FILENO) < 0)
+		return;
 	sigaction(SIGPIPE, &c->pipe, NULL);
 	sigprocmask(SIG_SETMASK, &c->mask, NULL);
 	execve(c->path, args, environ);

@@ -18,6 +18,7 @@ struct command {
 	sigset_t mask;			/* the tool's at first, which is the command's */
 	struct sigaction pipe;		/* likewise */
 	int signals;			/* signalfd */
+	int out;			/* its standard output, when it is not the tool's; else -1 */
 	bool ended, interrupted;
 	int status;			/* as waitpid(2) */
 };

@@ -21,7 +21,9 @@ static int cmd_version(int argc, char **argv);
 
 static const char run_help[] =
 	"  --in CAPTURE             packets to run on (pcap, pcapng; -: stdin)\n"
-	"  --prog NAME              which program, if several fit\n"
+	"  -- COMMAND ARGS...       processes to run in: this command and what it starts\n"
+	"  --prog NAME              which program, if several fit; all that attach otherwise\n"
+	"  --output FILE, -o FILE   print there; the command keeps standard output\n"
 	"  --set NAME=VALUE         set a global variable of the program\n"
 	"  --pin NAME               leave program and maps behind, pinned\n"
 	"  --reuse-pins             go on with the maps that are pinned there\n"
@@ -79,7 +81,7 @@ static const char trace_pipe_help[] =
 	"  -n, --no-follow          print what is there and end\n";
 
 static const struct cmd commands[] = {
-	{ "run",     cmd_run,      "FILE [--in CAPTURE] [OPTIONS]",  "load a program, run it on packets, show its maps", run_help },
+	{ "run",     cmd_run,      "FILE [OPTIONS] [--in CAPTURE | -- COMMAND ARGS...]", "run a program on packets or in processes; print its events, or its maps", run_help },
 	{ "verify",  cmd_verify,   "FILE... [OPTIONS]",              "does the verifier accept these programs?", verify_help },
 	{ "prog",    cmd_prog,     "show | dump | run | pin | load ...", "loaded programs" },
 	{ "map",     cmd_map,      "show | dump | lookup | update | delete | pin | create ...", "maps" },
@@ -115,7 +117,7 @@ static int cmd_version(int argc, char **argv)
 static void usage(FILE *f)
 {
 	fputs("usage: skep [OPTIONS] COMMAND ...\n\n"
-	      "eBPF without the kernel: load, verify, compile and run programs, keep and pin maps.\n\n", f);
+	      "eBPF without the kernel: load, verify, compile and run programs, trace processes, keep and pin maps.\n\n", f);
 	for (const struct cmd *c = commands; c->name; c++)
 		fprintf(f, "  %-10s  %s\n", c->name, c->help);
 	fputs("\n"
@@ -123,6 +125,7 @@ static void usage(FILE *f)
 	      "  -d, --debug     libbpf's messages on stderr    -f, --bpffs     show where objects are pinned\n"
 	      "  -n, --nomount   ignored, as bpftool takes it   -V, --version   -h, --help\n\n"
 	      "Commands may be shortened. 'skep COMMAND help' says more. Try first:\n"
+	      "  skep run examples/execsnoop.bpf.c -- sh -c 'ls; date; true'\n"
 	      "  skep run examples/flows.bpf.c --in examples/traffic.pcap\n", f);
 }
 

@@ -2,6 +2,7 @@
 /* run.c - skep run: its options; what an object runs on: packets, nothing (testruns.c), or processes (session.c); its maps at
  * the end. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -129,6 +130,7 @@ static int parse(struct job *k, int *argc, char **argv)
 		{ "--set",        OPT_LIST, &o->set },
 		{ "--sort",       OPT_STR,  &o->sort },
 		{ "--top",        OPT_U32,  &o->top },
+		{ "--output|-o",  OPT_STR,  &o->output },
 		{ "--log-level",  OPT_U32,  &o->log_level },
 		{ "-I",           OPT_LIST, &o->cc.include },
 		{ "-D",           OPT_LIST, &o->cc.define },
@@ -162,17 +164,35 @@ static int take_command(struct job *k, int *argc, char **argv)
 	return 0;
 }
 
+/* --output: what we print goes there, the command keeps standard output. */
+static int redirect(struct run_opts *o)
+{
+	int fd;
+
+	setvbuf(stdout, NULL, _IOLBF, 1 << 16);		/* the command may write to the same file */
+	if (!o->output)
+		return 0;
+	fd = open(o->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return fail_errno(-errno, "%s", o->output);
+	o->terminal = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (o->terminal < 0 || dup2(fd, STDOUT_FILENO) < 0)
+		return fail_errno(-errno, "%s", o->output);
+	close(fd);
+	return 0;
+}
+
 int cmd_run(int argc, char **argv)
 {
-	struct job k = { .o = { .top = DEFAULT_TOP, .repeat = 1 } };
+	struct job k = { .o = { .top = DEFAULT_TOP, .repeat = 1, .terminal = -1 } };
 	int rc = take_command(&k, &argc, argv);
 
 	rc = rc ? rc : parse(&k, &argc, argv);
 
+	rc = rc ? rc : redirect(&k.o);
 	rc = rc ? rc : source_get(argv[0], &k.o.cc, &k.src);
 	if (rc)
 		return rc;
-	setvbuf(stdout, NULL, _IOLBF, 1 << 16);		/* the command writes there, too */
 	k.obj = source_open(&k.src, &rc);
 	if (k.obj)
 		rc = wants_session(&k) ? session(&k) : testruns(&k);

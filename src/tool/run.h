@@ -11,12 +11,13 @@
 #define MAX_RETVALS	16
 
 struct run_opts {
-	const char *in, *prog, *pin, *sort;
+	const char *in, *prog, *pin, *sort, *output;
 	struct opt_list set;
 	u32 top, repeat, log_level;
 	bool reuse;
 	struct cc_opts cc;
 	char **cmd;			/* behind "--"; NULL: none */
+	int terminal;			/* what was standard output before --output; -1: still is */
 };
 
 struct run_stats {

@@ -14,7 +14,6 @@
 
 #include <skep.h>
 
-#include "front/scan.h"
 #include "tool/attach.h"
 #include "tool/command.h"
 #include "tool/notices.h"
@@ -231,7 +230,7 @@ static int start(struct session *s)
 	char *env[] = { preload, dir, NULL };		/* $SKEP_SCOPE is set already */
 	const char *old = getenv("LD_PRELOAD");
 
-	sites_prepare_command(skep_dir__path(), s->cmd.path);	/* else made on demand, while the command waits */
+	agent_prepare(s->cmd.path);
 	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s%s%s", s->agent, old && *old ? ":" : "", old ? old : "");
 	snprintf(dir, sizeof(dir), "SKEP_DIR=%s", skep_dir__path());
 	return command_start(&s->cmd, env);
@@ -264,7 +263,7 @@ static int go(struct session *s)
 
 int session(struct job *k)
 {
-	struct session s = { .k = k, .cmd = { .argv = k->o.cmd, .signals = -1 } };
+	struct session s = { .k = k, .cmd = { .argv = k->o.cmd, .signals = -1, .out = k->o.terminal } };
 	int rc = prepare(&s);
 
 	rc = rc ? rc : go(&s);
