@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tool/launch.h"
+
 extern char **environ;
 
 static const int watched[] = { SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
@@ -118,31 +120,33 @@ void command_watch(struct command *c)
 }
 
 /* ---- starting ---- */
-static void become(const struct command *c, char *const env[])
+/* Returns -errno. */
+static int become(const struct command *c, char *const env[])
 {
 	char **args = c->argv;
 	u32 n = 0;
+	int err;
 
 	for (; *env; env++)
 		if (putenv(*env))
-			return;
+			return -ENOMEM;
 	if (c->out >= 0 && dup2(c->out, STDOUT_FILENO) < 0)
-		return;
+		return -errno;
 	sigaction(SIGPIPE, &c->pipe, NULL);
 	sigprocmask(SIG_SETMASK, &c->mask, NULL);
-	execve(c->path, args, environ);
-	if (errno != ENOEXEC)
-		return;
+	err = launch_exec(c->scope, c->path, args, environ);
+	if (err != -ENOEXEC)
+		return err;
 	while (args[n])
 		n++;
 	args = calloc(n + 2, sizeof(*args));	/* a script without #!: as execvp(3) does */
 	if (!args)
-		return;
+		return -ENOMEM;
 	args[0] = (char *)"/bin/sh";
 	args[1] = (char *)c->path;
 	memcpy(args + 2, c->argv + 1, n * sizeof(*args));
-	execve(args[0], args, environ);
-	errno = ENOEXEC;
+	launch_exec(c->scope, args[0], args, environ);
+	return -ENOEXEC;
 }
 
 int command_start(struct command *c, char *const env[])
@@ -159,8 +163,7 @@ int command_start(struct command *c, char *const env[])
 		return fail_errno(-errno, "fork");
 	}
 	if (!c->pid) {
-		become(c, env);
-		err = -errno;
+		err = become(c, env);
 		if (write(p[1], &err, sizeof(err)) != sizeof(err))
 			_exit(EXIT_NOT_FOUND);
 		_exit(EXIT_NOT_EXECUTABLE);

@@ -14,6 +14,7 @@ enum { EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127, EXIT_SIGNAL = 128 };
 struct command {
 	char **argv;			/* NULL: there is none, the session ends with a signal */
 	char path[4096];		/* what argv[0] stands for */
+	u64 scope;			/* of the links whose programs see it start; 0: none */
 	pid_t pid;
 	sigset_t mask;			/* the tool's at first, which is the command's */
 	struct sigaction pipe;		/* likewise */

@@ -27,7 +27,6 @@ struct session {
 	struct command cmd;
 	struct bpf_link *links[MAX_LINKS];
 	u32 nr_links;
-	u64 scope;
 	char agent[4096];		/* libskep-agent.so */
 	bool mute;			/* nobody reads our standard output any more */
 };
@@ -76,10 +75,10 @@ static int set_scope(struct session *s)
 		unsetenv("SKEP_SCOPE");
 		return 0;
 	}
-	if (getrandom(&s->scope, sizeof(s->scope), 0) != sizeof(s->scope))
+	if (getrandom(&s->cmd.scope, sizeof(s->cmd.scope), 0) != sizeof(s->cmd.scope))
 		return fail_errno(-errno, "getrandom");
-	s->scope |= 1;		/* 0 is everybody */
-	snprintf(text, sizeof(text), "%016" PRIx64, s->scope);
+	s->cmd.scope |= 1;		/* 0 is everybody */
+	snprintf(text, sizeof(text), "%016" PRIx64, s->cmd.scope);
 	return setenv("SKEP_SCOPE", text, 1) ? fail_errno(-ENOMEM, "environment") : 0;
 }
 
@@ -245,7 +244,7 @@ static int go(struct session *s)
 	rc = rc ? rc : command_take_signals(&s->cmd);
 	if (rc)
 		return rc;
-	notices_start(s->scope);
+	notices_start(s->cmd.scope);
 	trace_own_start();
 	rc = attach(s);
 	if (!rc && s->cmd.argv)
