@@ -7,7 +7,7 @@ failed=0
 mapfile -t sources < <(git ls-files 'src/*.[ch]' 'test/*.[ch]' 'include/*.h' 'bench/*.[ch]' | grep -v '^bench/engines/')
 mapfile -t units < <(git ls-files 'src/*.c' | grep -vE '_(test|fuzz)\.c$')
 mapfile -t scripts < <(git ls-files '*.sh' '.ci/run')
-cflags=(-std=gnu11 -D_GNU_SOURCE -Isrc -Iinclude)
+cflags=(-std=gnu11 -D_GNU_SOURCE -Isrc -Iinclude -Ibuild/gen)
 
 check() {	# check NAME COMMAND...: the command prints what is wrong, or nothing
 	local out

@@ -12,8 +12,13 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "abi.h"
 #include "agent/agent.h"
 #include "agent/rt.h"
+#include "base/agents.h"
+
+/* What `skep run` looks for in this file (tool/agentlib.c). */
+static const char version[] __attribute__((used, section(".note.skep"))) = AGENT_MARK SKEP_ABI;
 
 #define SELF_NAME	"libskep-agent.so"
 #define HWCAP2_FSGSBASE	BIT(1)

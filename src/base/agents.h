@@ -11,6 +11,8 @@
 #include "base/def.h"
 #include "base/obj.h"
 
+#define AGENT_MARK	"skep agent, version "	/* in the agent's file, in front of mk/abi.mk's digest */
+
 enum agents_notice {
 	NOTICE_STATIC = 1,	/* a statically linked program was executed: not traced */
 	NOTICE_SETUID,		/* set-user-ID or file capabilities: the loader takes no agent */

@@ -5,16 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include <skep.h>
 
 #include "base/sbuf.h"
-#include "front/scan.h"
 #include "spec/events.h"
 #include "tool/door.h"
 
-#define AGENT	"libskep-agent.so"
 
 #define MAX_NEAR	3
 
@@ -188,33 +183,4 @@ u64 attach_missed(int prog_fd)
 	if (bpf_obj_get_info_by_fd(prog_fd, &i, &len))
 		return 0;
 	return i.recursion_misses + fdinfo_u64(prog_fd, "misses");
-}
-
-/* ---- the agent's file ---- */
-/* Beside the tool: in a build tree bin/ and lib/, installed likewise. */
-int agent_find(char *out, size_t size)
-{
-	char exe[4096], *slash;
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-
-	if (n < 0)
-		return fail_errno(-errno, "/proc/self/exe");
-	exe[n] = 0;
-	for (int i = 0; i < 2; i++) {
-		slash = strrchr(exe, '/');
-		if (slash)
-			*slash = 0;
-	}
-	if (snprintf(out, size, "%s/lib/" AGENT, exe) >= (int)size)
-		return fail_errno(-ENAMETOOLONG, "%s", exe);
-	if (access(out, R_OK))
-		return fail(EXIT_ENV, "%s: %s: processes cannot be traced without it (make, or make install)", out, err_text(errno));
-	if (strpbrk(out, " :"))
-		return fail(EXIT_ENV, "%s: LD_PRELOAD takes no path with blanks or colons", out);
-	return 0;
-}
-
-void agent_prepare(const char *command)
-{
-	sites_prepare_command(skep_dir__path(), command);	/* what fails here is tried again on demand */
 }
