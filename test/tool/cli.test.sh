@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 
 run_tool help
-has "help lists the commands" "$out" "run +load a program"
+has "help lists the commands" "$out" "run +run a program"
 for c in run verify prog map btf feature doctor trace-pipe gc; do
 	run_tool help $c
 	[ "$rc" -eq 0 ] && [ -n "$out" ] && ok "help $c" || not_ok "help $c: status $rc"
