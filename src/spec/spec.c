@@ -101,7 +101,7 @@ const u32 spec_nr_cmds = ARRAY_SIZE(spec_cmds);
 #define F(f)	f = SPEC_KF_##f
 enum {
 	F(ACQUIRE), F(RELEASE), F(RET_NULL), F(TRUSTED_ARGS), F(SLEEPABLE), F(RCU), F(ITER_NEW), F(ITER_NEXT), F(ITER_DESTROY),
-	F(RCU_PROTECTED), F(FASTCALL), F(ARENA_RET), F(ARENA_ARG1), F(ARENA_ARG2),
+	F(RCU_PROTECTED), F(FASTCALL), F(IN_LOCK), F(ARENA_RET), F(ARENA_ARG1), F(ARENA_ARG2),
 };
 #define FIXUP(f)	.fixup = #f
 #define KFUNC(n, p, fl, status, ...)	{ .name = #n, .progs = p, .flags = fl, .st = status, __VA_ARGS__ },

@@ -128,6 +128,7 @@ struct spec_helper {
 						 * "helper call is not allowed in probe" */
 #define SPEC_HELPER_TRACES	BIT(14)		/* writes to the directory's trace buffer */
 #define SPEC_HELPER_OVERRIDES	BIT(15)	/* only for entries of functions whose calls may be replaced by an error */
+#define SPEC_HELPER_IN_LOCK	BIT(15)		/* may be called while a spin lock is held */
 #define SPEC_HELPER_CAST	BIT(12)		/* returns the same socket seen otherwise: shares arg 1's reference */
 
 extern const struct spec_helper spec_helpers[];	/* indexed by id, [0] unspec */
@@ -156,6 +157,7 @@ struct spec_kfunc {
 #define SPEC_KF_ITER_DESTROY	BIT(10)
 #define SPEC_KF_RCU_PROTECTED	BIT(11)		/* only inside an RCU section */
 #define SPEC_KF_FASTCALL	BIT(12)
+#define SPEC_KF_IN_LOCK		BIT(16)		/* may be called while a spin lock is held (not a flag of the kernel's) */
 #define SPEC_KF_ARENA_RET	BIT(13)
 #define SPEC_KF_ARENA_ARG1	BIT(14)
 #define SPEC_KF_ARENA_ARG2	BIT(15)
@@ -189,13 +191,22 @@ struct spec_map {
 #define SPEC_FIELD_SPIN_LOCK	BIT(0)
 #define SPEC_FIELD_TIMER	BIT(1)
 #define SPEC_FIELD_WQ		BIT(2)
-#define SPEC_FIELD_KPTR		BIT(3)
-#define SPEC_FIELD_LIST		BIT(4)
-#define SPEC_FIELD_RBTREE	BIT(5)
+#define SPEC_FIELD_KPTR		BIT(3)		/* all kinds, where map types are listed; else the untrusted one */
+#define SPEC_FIELD_LIST		BIT(4)		/* head */
+#define SPEC_FIELD_RBTREE	BIT(5)		/* root */
 #define SPEC_FIELD_REFCOUNT	BIT(6)
 #define SPEC_FIELD_RES_LOCK	BIT(7)
 #define SPEC_FIELD_TASK_WORK	BIT(8)
 #define SPEC_FIELD_UPTR		BIT(9)
+#define SPEC_FIELD_LIST_NODE	BIT(10)
+#define SPEC_FIELD_RB_NODE	BIT(11)
+#define SPEC_FIELD_KPTR_REF	BIT(12)
+#define SPEC_FIELD_KPTR_PERCPU	BIT(13)
+#define SPEC_FIELD_KPTRS	(SPEC_FIELD_KPTR | SPEC_FIELD_KPTR_REF | SPEC_FIELD_KPTR_PERCPU)
+/* What values of maps may hold. */
+#define SPEC_FIELDS_OF_MAPS	(SPEC_FIELD_SPIN_LOCK | SPEC_FIELD_RES_LOCK | SPEC_FIELD_TIMER | SPEC_FIELD_WQ | SPEC_FIELD_KPTRS | \
+				 SPEC_FIELD_LIST | SPEC_FIELD_RBTREE | SPEC_FIELD_REFCOUNT | SPEC_FIELD_UPTR | \
+				 SPEC_FIELD_TASK_WORK)
 
 extern const struct spec_map spec_maps[];	/* indexed by type */
 extern const u32 spec_nr_maps;

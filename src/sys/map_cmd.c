@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "spec/fields.h"
 #include "sys/cmds.h"
 #include "sys/sys.h"
 
@@ -85,14 +86,35 @@ static const u64 no_btf = 1ull << BPF_MAP_TYPE_PERF_EVENT_ARRAY | 1ull << BPF_MA
 	1ull << BPF_MAP_TYPE_STACK_TRACE | 1ull << BPF_MAP_TYPE_DEVMAP | 1ull << BPF_MAP_TYPE_DEVMAP_HASH |
 	1ull << BPF_MAP_TYPE_CPUMAP | 1ull << BPF_MAP_TYPE_XSKMAP;
 
+/* Special fields of values: only in maps that know how to treat them. Malformed ones are no fields: the verifier refuses
+ * their use. */
+static int check_fields(const struct btf *b, const struct map_attr *a)
+{
+	u32 allowed = spec_map(a->type)->fields;
+	struct spec_record r;
+
+	if (spec_fields(b, a->btf_value_type, SPEC_FIELDS_OF_MAPS, a->value_size, &r) || !r.mask)
+		return 0;
+	if (a->flags & (BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG))
+		return -EACCES;
+	if (allowed & SPEC_FIELD_KPTR)
+		allowed |= SPEC_FIELD_KPTRS;
+	return r.mask & ~allowed ? -EOPNOTSUPP : 0;
+}
+
 static int check_btf(const struct btf *b, const struct map_attr *a)
 {
+	int err;
+
 	if (a->btf_key_type && btf_size(b, a->btf_key_type) != (s64)a->key_size)
 		return -EINVAL;
 	if (!a->btf_key_type && !(a->type == BPF_MAP_TYPE_ARRAY))
 		return -EINVAL;
 	if (btf_size(b, a->btf_value_type) != (s64)a->value_size)
 		return -EINVAL;
+	err = check_fields(b, a);
+	if (err)
+		return err;
 	if (1ull << a->type & no_btf)
 		return -SYS_ENOTSUPP;
 	if (a->type == BPF_MAP_TYPE_ARRAY || a->type == BPF_MAP_TYPE_PERCPU_ARRAY)

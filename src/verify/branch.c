@@ -183,6 +183,7 @@ void vfy_not_null(struct vfy_reg *r)
 }
 
 struct null_arg {
+	struct vfy_env *e;
 	u32 id;
 	bool null;
 };
@@ -203,13 +204,14 @@ static void null_one(struct vfy_frame *f, struct vfy_reg *r, void *arg)
 		return;
 	}
 	vfy_not_null(r);
-	r->id = 0;
+	if (!vfy_may_hold_lock(a->e, r))
+		r->id = 0;
 }
 
-static void null_all(struct vfy_state *st, u32 regno, bool null)
+static void null_all(struct vfy_env *e, struct vfy_state *st, u32 regno, bool null)
 {
 	const struct vfy_reg *r = &st->frame[st->curframe]->regs[regno];
-	struct null_arg a = { .id = r->id, .null = null };
+	struct null_arg a = { .e = e, .id = r->id, .null = null };
 	struct vfy_ref *ref = r->ref_obj_id && r->ref_obj_id == r->id ? vfy_ref_find(st, r->id) : NULL;
 
 	if (null && ref) {		/* acquired nothing */
@@ -425,8 +427,8 @@ static int both_ways(struct vfy_env *e, const struct bpf_insn *insn, u32 idx, st
 	if (!w32 && reg)
 		lift_null(insn, regs, oregs);
 	if (!w32 && !reg && insn->imm == 0 && (op == BPF_JEQ || op == BPF_JNE) && (d->type & RF_MAYBE_NULL)) {
-		null_all(e->cur, insn->dst_reg, op == BPF_JNE);
-		null_all(other, insn->dst_reg, op == BPF_JEQ);
+		null_all(e, e->cur, insn->dst_reg, op == BPF_JNE);
+		null_all(e, other, insn->dst_reg, op == BPF_JEQ);
 	} else if (!pkt_compare(insn, d, src, e->cur, other) && leaks(e, d)) {
 		return vfy_reject(e, VR_PTR_LEAK, -EACCES, insn->dst_reg, "R%u pointer comparison prohibited",
 				  insn->dst_reg);

@@ -203,6 +203,8 @@ static int chains_from(struct vfy_env *e, u32 first, u32 *budget)
 		if (!*budget)
 			return vfy_reject(e, VR_TOO_COMPLEX, -E2BIG, -1, "too many call chains");
 		to = vfy_sub_find(e, (u32)((s64)i + in->imm + 1));
+		if (to >= 0 && func && e->subs[to].is_async_cb)
+			continue;	/* has a stack of its own, later */
 		if (to >= 0)
 			err = chain_enter(e, &c, (u32)to, &depth);
 	}

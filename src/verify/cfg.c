@@ -173,6 +173,8 @@ static void mark_call(struct vfy_env *e, u32 i)
 		e->aux[i].force_checkpoint = 1;
 		prune_point(e, i, false);
 	}
+	if (k && k->fixup && (!strcmp(k->fixup, "async_callback") || !strcmp(k->fixup, "task_work")))
+		prune_point(e, i, true);
 	if (k && (k->flags & SPEC_KF_SLEEPABLE))
 		e->subs[vfy_sub_of(e, i)].might_sleep = true;
 	if (h && (h->flags & SPEC_HELPER_ASYNC_CB))

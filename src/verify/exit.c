@@ -40,6 +40,13 @@ int vfy_exit_check(struct vfy_env *e)
 		return err;
 	if (r0->type != R_SCALAR && !e->allow_ptr_leaks)
 		return vfy_reject(e, VR_PTR_LEAK, -EACCES, 0, "R%d leaks addr as return value", 0);
+	if (cur_frame(e)->in_async_callback) {
+		if (r0->type != R_SCALAR)
+			return vfy_reject(e, VR_RETURN, -EINVAL, 0, "%s the register R%d is not a known value (%s)",
+					  "At async callback return", 0, vfy_type_str(e, r0->type));
+		err = vfy_precise(e, 0);
+		return err ? err : vfy_ret_range(e, r0, cur_frame(e)->cb_ret, "At async callback return", "R0");
+	}
 	if (sub) {
 		if (r0->type != R_SCALAR)
 			return vfy_reject(e, VR_RETURN, -EINVAL, 0,

@@ -15,7 +15,7 @@ struct vfy_call {			/* what the arguments told */
 	const struct vfy_map *map;
 	u32 map_uid;
 	u32 ref_obj_id, release_regno, dynptr_regno;
-	bool release_dynptr, changes_pkt;
+	bool release_dynptr, changes_pkt, later;
 	bool raw;			/* the memory argument is output: its old content does not matter */
 	u32 raw_regno;
 	int raw_size;
@@ -40,7 +40,8 @@ static const u32 ringbuf_types[] = { R_MEM | RF_RINGBUF, 0 };
 static const u32 btf_types[] = { R_BTF_ID, R_BTF_ID | RF_TRUSTED, R_BTF_ID | RF_RCU, 0 };
 static const u32 btf_sock_types[] = { R_SOCK_COMMON, R_SOCKET, R_TCP_SOCK, R_XDP_SOCK, R_BTF_ID,
 				      R_BTF_ID | RF_TRUSTED, 0 };
-static const u32 lock_types[] = { R_MAP_VALUE, 0 };
+static const u32 lock_types[] = { R_MAP_VALUE, R_BTF_ID | RF_ALLOC, 0 };
+static const u32 timer_types[] = { R_MAP_VALUE, 0 };
 static const u32 dynptr_types[] = { R_STACK, R_DYNPTR, 0 };
 static const u32 percpu_types[] = { R_BTF_ID | RF_PERCPU, 0 };
 static const u32 *const arg_types[] = {
@@ -50,7 +51,7 @@ static const u32 *const arg_types[] = {
 	[ARG_SOCKET] = fullsock_types,	   [ARG_BTF_ID] = btf_types,	[ARG_BTF_ID_SOCK_COMMON] = btf_sock_types,
 	[ARG_RINGBUF_MEM] = ringbuf_types, [ARG_ALLOC_SIZE] = scalar_types, [ARG_PERCPU_BTF_ID] = percpu_types,
 	[ARG_FUNC] = func_types,	   [ARG_STACK] = stack_types,	[ARG_CONST_STR] = str_types,
-	[ARG_TIMER] = lock_types,	   [ARG_KPTR] = lock_types,	[ARG_DYNPTR] = dynptr_types,
+	[ARG_TIMER] = timer_types,	   [ARG_KPTR] = timer_types,	[ARG_DYNPTR] = dynptr_types,
 	[ARG_ARENA] = NULL,
 };
 
@@ -88,7 +89,7 @@ static int found(struct vfy_env *e, struct vfy_call *c, u32 regno, u32 arg, cons
 		return arg & ARG_MEM_RDONLY ? 0 :
 			vfy_reject(e, VR_RDONLY, -EACCES, (int)regno, "bpf_%s() may write into memory pointed by R%u "
 				   "type=%s", c->h->name, regno, vfy_type_str(e, r->type));
-	if (fit == percpu_types)
+	if (fit == percpu_types || fit == lock_types)
 		return 0;
 	return btf_fits(e, c, regno, arg, fit == btf_sock_types ? "sock_common" : c->h->btf[regno]);
 }
@@ -357,7 +358,7 @@ static int arg_map(struct vfy_env *e, struct vfy_call *c, u32 regno)
 {
 	const struct vfy_reg *r = &cur_regs(e)[regno];
 
-	if (c->map && (c->map != r->map || c->map_uid != r->map_uid))
+	if (c->later && (c->map != r->map || c->map_uid != r->map_uid))
 		return vfy_reject(e, VR_ARG_TYPE, -EINVAL, (int)regno,
 				  "timer pointer in R1 map_uid=%u doesn't match map pointer in R2 map_uid=%u",
 				  c->map_uid, r->map_uid);
@@ -423,6 +424,15 @@ static int arg_judge(struct vfy_env *e, struct vfy_call *c, u32 n, u32 arg)
 		c->dynptr_regno = regno;
 		return vfy_dynptr_arg(e, regno, arg, arg & ARG_DYNPTR_LOCAL ? DYN_LOCAL :
 				      arg & ARG_DYNPTR_RINGBUF ? DYN_RINGBUF : 0, 0);
+	case ARG_SPIN_LOCK:
+		if (r->type != R_MAP_VALUE)
+			return vfy_unsupported(e, (int)regno, "locks of allocated objects");
+		return vfy_lock_arg(e, regno, REF_LOCK, strcmp(c->h->fixup, "spin_unlock"));
+	case ARG_TIMER:
+		c->map = r->map;
+		c->map_uid = r->map_uid;
+		c->later = true;
+		return vfy_later_arg(e, regno, SPEC_FIELD_TIMER);
 	case ARG_FUNC:
 		c->subprog = r->subprog;
 		return 0;
@@ -596,6 +606,11 @@ static void ret_dynptr_data(struct vfy_env *e, struct vfy_call *c)
 	cur_regs(e)[0].ref_obj_id = c->ref_obj_id;
 }
 
+static int fixup_timer_set_callback(struct vfy_env *e, struct vfy_call *c)
+{
+	return vfy_call_async(e, c->subprog, c->map, c->map_uid, false, (struct vfy_retrange){ 0, 0 });
+}
+
 /* callback(dynptr, ctx) */
 static int set_user_ringbuf_cb(struct vfy_env *e, struct vfy_frame *caller, struct vfy_frame *callee)
 {
@@ -642,6 +657,10 @@ static const struct {
 	{ "loop", fixup_loop },
 	{ "snprintf", fixup_snprintf },
 	{ "dynptr", fixup_none },
+	{ "spin_lock", fixup_none },
+	{ "spin_unlock", fixup_none },
+	{ "timer", fixup_none },
+	{ "timer_set_callback", fixup_timer_set_callback },
 	{ "dynptr_from_mem", fixup_dynptr_from_mem },
 	{ "dynptr_write", fixup_dynptr_write },
 	{ "dynptr_data", fixup_dynptr_data, ret_dynptr_data },
@@ -710,6 +729,8 @@ static int set_r0(struct vfy_env *e, struct vfy_call *c)
 			null = false;
 		r0->map = c->map;
 		r0->map_uid = c->map_uid;
+		if (!null && vfy_may_hold_lock(e, r0))
+			r0->id = ++e->id_gen;
 	} else if (R_BASE(r0->type) == R_MEM) {
 		r0->mem_size = c->mem_size;
 	}
@@ -824,7 +845,7 @@ int vfy_call_helper(struct vfy_env *e, const struct bpf_insn *insn)
 		return err;
 	if (fix >= 0 && fixups[fix].ret)
 		fixups[fix].ret(e, &c);
-	if (c.map && !spec_map_takes_helper(c.map->type, insn->imm))
+	if (c.map && !c.later && !spec_map_takes_helper(c.map->type, insn->imm))
 		return vfy_reject(e, VR_MAP_HELPER, -EINVAL, -1, "cannot pass map_type %u into func bpf_%s#%d",
 				  c.map->type, c.h->name, insn->imm);
 	if (c.changes_pkt)

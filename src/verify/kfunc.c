@@ -194,6 +194,38 @@ static int ret_slice_rw(struct vfy_env *e, struct kf *k)
 
 static int fix_none(struct vfy_env *e, struct kf *k) { return 0; }
 
+static int fix_async_callback(struct vfy_env *e, struct kf *k)
+{
+	return vfy_call_async(e, k->subprog, k->map, k->map_uid, true, (struct vfy_retrange){ 0, 0 });
+}
+
+static int fix_task_work(struct vfy_env *e, struct kf *k)
+{
+	return vfy_call_async(e, k->subprog, k->map, k->map_uid, true, (struct vfy_retrange){ INT32_MIN, INT32_MAX });
+}
+
+/* A lock that may not be got: that way is walked later, without it. */
+static int res_lock_fails(struct vfy_env *e)
+{
+	struct vfy_state *st = vfy_push(e, e->insn + 1, e->insn, false);
+	struct vfy_reg *r;
+
+	if (!st)
+		return e->err_code;
+	r = st->frame[st->curframe]->regs;
+	for (u32 i = 0; i <= 5; i++)
+		vfy_reg_not_init(e, &r[i]);
+	vfy_reg_unknown(e, &r[0]);
+	vfy_scalar_srange(&r[0].s, -4095, -1);
+	return 0;
+}
+
+static int ret_res_lock(struct vfy_env *e, struct kf *k)
+{
+	vfy_reg_const(&cur_regs(e)[0], 0);
+	return 0;
+}
+
 /* call: after the arguments; ret: makes R0 (where the BTF type says too little). */
 static const struct kf_fixup {
 	const char *name;
@@ -215,6 +247,10 @@ static const struct kf_fixup {
 	{ "from_skb_meta", fix_none },
 	{ "kmem_cache", fix_none },
 	{ "pkt_change", fix_none },
+	{ "async_callback", fix_async_callback },
+	{ "task_work", fix_task_work },
+	{ "res_lock", fix_none, ret_res_lock },
+	{ "res_unlock", fix_none },
 };
 
 static const struct kf_fixup *fixup_of(const struct kf *k)
@@ -323,7 +359,7 @@ static int set_r0(struct vfy_env *e, struct kf *k, const struct kf_fixup *fix)
 		return 0;		/* void: R0 stays unreadable */
 	if (scalar(t)) {
 		vfy_reg_unknown(e, &cur_regs(e)[0]);
-		return 0;
+		return fix && fix->ret ? fix->ret(e, k) : 0;
 	}
 	if (kind_of(t) != BTF_KIND_PTR)
 		return vfy_unsupported(e, 0, k->name);
@@ -359,6 +395,11 @@ int vfy_call_kfunc(struct vfy_env *e, const struct bpf_insn *insn)
 		return vfy_unsupported(e, -1, k.name);
 	if (kf_is(&k, "trap"))
 		return fix_trap(e, &k);
+	if (kf_is(&k, "res_lock")) {
+		err = res_lock_fails(e);
+		if (err)
+			return err;
+	}
 	if ((k.k->flags & SPEC_KF_SLEEPABLE) && !e->cur->in_sleepable)
 		return vfy_reject(e, VR_SLEEP, -EACCES, -1, "program must be sleepable to call sleepable kfunc %s", k.name);
 	err = kf_args(e, &k);

@@ -20,6 +20,7 @@ struct kf {
 	u32 subprog;
 	const struct vfy_map *map;
 	u32 map_uid;
+	u32 later;			/* SPEC_FIELD_WQ or SPEC_FIELD_TASK_WORK: the field that an argument is */
 	struct { u32 id, kind, ref; } dyn;	/* the initialised dynptr among the arguments */
 	struct { u32 frame, spi; } iter;
 	s32 ctx_id;			/* cast_to_kern_ctx: what R0 points to */

@@ -4,7 +4,7 @@
 #include "verify/kfunc.h"
 
 enum arg_kind {
-	KA_CTX, KA_NULL, KA_ALLOC, KA_DYNPTR, KA_ITER, KA_BTF, KA_CONST_STR, KA_MAP, KA_CALLBACK, KA_MEM, KA_MEM_SIZE,
+	KA_CTX, KA_NULL, KA_ALLOC, KA_DYNPTR, KA_ITER, KA_BTF, KA_CONST_STR, KA_MAP, KA_CALLBACK, KA_LATER, KA_RES_LOCK, KA_MEM, KA_MEM_SIZE,
 };
 
 static u32 kind_of(const struct btf_type *t) { return t ? BTF_INFO_KIND(t->info) : BTF_KIND_UNKN; }
@@ -159,6 +159,10 @@ static int arg_kind(struct vfy_env *e, const struct kf *k, u32 n)
 		return KA_CONST_STR;
 	if (suffix(k, n, "__map"))
 		return KA_MAP;
+	if (points_to(k, n, "bpf_wq") || points_to(k, n, "bpf_task_work"))
+		return KA_LATER;
+	if (points_to(k, n, "bpf_res_spin_lock"))
+		return KA_RES_LOCK;
 	if (R_BASE(r->type) == R_BTF_ID || kernel_type(r->type)) {
 		if (!composite(t))
 			return vfy_reject(e, VR_ARG_TYPE, -EINVAL, (int)n + 1,
@@ -353,6 +357,38 @@ static int arg_ref(struct vfy_env *e, struct kf *k, u32 n)
 	return 0;
 }
 
+/* Work for later, or a lock: in a map value. */
+static int arg_field(struct vfy_env *e, struct kf *k, u32 n, int kind)
+{
+	const struct vfy_reg *r = &cur_regs(e)[n + 1];
+	bool wq = points_to(k, n, "bpf_wq");
+
+	if (r->type != R_MAP_VALUE)
+		return vfy_reject(e, VR_ARG_TYPE, -EINVAL, (int)n + 1, kind == KA_LATER ?
+				  "arg#%u doesn't point to a map value" :
+				  "arg#%u doesn't point to map value or allocated object", n);
+	if (kind == KA_RES_LOCK)
+		return vfy_lock_arg(e, n + 1, REF_RES_LOCK, kf_is(k, "res_lock"));
+	k->map = r->map;
+	k->map_uid = r->map_uid;
+	k->later = wq ? SPEC_FIELD_WQ : SPEC_FIELD_TASK_WORK;
+	return vfy_later_arg(e, n + 1, k->later);
+}
+
+static int arg_map(struct vfy_env *e, struct kf *k, u32 n)
+{
+	const struct vfy_reg *r = &cur_regs(e)[n + 1];
+
+	if (k->later && (k->map != r->map || k->map_uid != r->map_uid))
+		return vfy_reject(e, VR_ARG_TYPE, -EINVAL, (int)n + 1, k->later == SPEC_FIELD_WQ ?
+				  "workqueue pointer in R1 map_uid=%u doesn't match map pointer in R2 map_uid=%u" :
+				  "bpf_task_work pointer in R2 map_uid=%u doesn't match map pointer in R3 map_uid=%u",
+				  k->map_uid, r->map_uid);
+	k->map = r->map;
+	k->map_uid = r->map_uid;
+	return arg_btf(e, k, n, "bpf_map");
+}
+
 static int judge(struct vfy_env *e, struct kf *k, u32 n, int kind)
 {
 	const struct vfy_reg *r = &cur_regs(e)[n + 1];
@@ -365,9 +401,10 @@ static int judge(struct vfy_env *e, struct kf *k, u32 n, int kind)
 	case KA_ITER:
 		return kf_iter_arg(e, k, n + 1);
 	case KA_MAP:
-		k->map = r->map;
-		k->map_uid = r->map_uid;
-		return arg_btf(e, k, n, "bpf_map");
+		return arg_map(e, k, n);
+	case KA_LATER:
+	case KA_RES_LOCK:
+		return arg_field(e, k, n, kind);
 	case KA_BTF:
 		return arg_btf(e, k, n, NULL);
 	case KA_CONST_STR:

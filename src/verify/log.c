@@ -200,8 +200,9 @@ void vfy_state_print(struct vfy_env *e, const struct vfy_state *st, u32 frameno,
 	for (u32 i = 0; i < f->nr_slots; i++)
 		if (all || (e->scratched_slots & BIT64(i)))
 			print_slot(e, b, f, i);
-	for (u32 i = 0; i < st->nr_refs; i++) {
-		sbuf_printf(b, refs ? ",%u" : " refs=%u", st->refs[i].id);
+	for (u32 i = 0; i < st->nr_refs && st->refs[0].id; i++) {
+		if (st->refs[i].id)
+			sbuf_printf(b, refs ? ",%u" : " refs=%u", st->refs[i].id);
 		refs = true;
 	}
 	if (f->in_callback)

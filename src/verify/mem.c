@@ -117,7 +117,7 @@ int vfy_map_access(struct vfy_env *e, u32 regno, int off, int size, bool zero_ok
 
 	if (err)
 		return err;
-	return vfy_record_access(e, regno, off, size);
+	return vfy_record_access(e, regno, off, size, from_helper);
 }
 
 int vfy_pkt_access(struct vfy_env *e, u32 regno, int off, int size, bool zero_ok)

@@ -183,8 +183,10 @@ static bool refs_safe(struct vfy_env *e, const struct vfy_state *old, const stru
 	    old->active_preempt != cur->active_preempt || old->active_rcu != cur->active_rcu || old->active_irq != cur->active_irq ||
 	    !ids_match(e, old->active_lock_id, cur->active_lock_id))
 		return false;
+	if (old->active_lock_ptr != cur->active_lock_ptr)
+		return false;
 	for (u32 i = 0; i < old->nr_refs; i++)
-		if (old->refs[i].type != cur->refs[i].type || !ids_match(e, old->refs[i].id, cur->refs[i].id))
+		if (old->refs[i].type != cur->refs[i].type || old->refs[i].ptr != cur->refs[i].ptr || !ids_match(e, old->refs[i].id, cur->refs[i].id))
 			return false;
 	return true;
 }
@@ -194,7 +196,8 @@ static bool frame_safe(struct vfy_env *e, const struct vfy_state *st, u32 fr, co
 {
 	const struct vfy_frame *old = st->frame[fr];
 
-	if (old->callsite != cur->callsite || old->subprog != cur->subprog || old->in_callback != cur->in_callback)
+	if (old->callsite != cur->callsite || old->subprog != cur->subprog || old->in_callback != cur->in_callback ||
+	    old->in_async_callback != cur->in_async_callback)
 		return false;
 	for (u32 r = 0; r < 10; r++)
 		if ((live & BIT(r)) && !reg_safe(e, &old->regs[r], &cur->regs[r], how))
@@ -316,6 +319,9 @@ static enum verdict unfinished(struct vfy_env *e, const struct vfy_state *old)
 	struct vfy_state *cur = e->cur;
 	bool may_goto = BPF_CLASS(in->code) == BPF_JMP && BPF_OP(in->code) == BPF_JCOND;
 
+	if (cur->frame[cur->curframe]->in_async_callback &&
+	    old->frame[old->curframe]->async_entry != cur->frame[cur->curframe]->async_entry)
+		return NO_ADD;
 	if (e->aux[e->insn].iter_next)
 		return states_equal(e, old, cur, RANGE_WITHIN) && vfy_iter_active(cur) ? LOOP_HIT : NO_ADD;
 	if (may_goto && old->may_goto_depth != cur->may_goto_depth && states_equal(e, old, cur, RANGE_WITHIN))

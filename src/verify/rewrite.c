@@ -150,6 +150,8 @@ static int one(struct rw *w, u32 i)
 		err = emit(w, i, in);
 		return err ? err : emit(w, i, second);
 	}
+	if (in.code == (BPF_JMP | BPF_CALL) && in.src_reg == BPF_PSEUDO_KFUNC_CALL)
+		in.imm = (s32)(vfy_kfunc_row(e, &in) - spec_kfuncs);
 	if (e->aux[i].ctx_field)
 		return ctx_rewrite(w, i);
 	if (e->aux[i].probe && R_BASE(e->aux[i].ptr_type) == R_CONST_MAP)

@@ -162,6 +162,30 @@ struct vfy_state *vfy_push(struct vfy_env *e, u32 insn, u32 prev_insn, bool spec
 	return &p->st;
 }
 
+struct vfy_state *vfy_push_async(struct vfy_env *e, u32 subprog, bool sleepable)
+{
+	struct vfy_pending *p = calloc(1, sizeof(*p));
+
+	if (!p) {
+		vfy_nomem(e);
+		return NULL;
+	}
+	p->insn = p->st.first_insn = e->subs[subprog].start;
+	p->prev_insn = e->insn;
+	p->log_len = e->out->log_dropped + e->out->log.len;
+	p->next = e->pending;
+	e->pending = p;
+	if (++e->nr_pending > MAX_JMPS) {
+		vfy_reject(e, VR_TOO_COMPLEX, -EFAULT, -1, "The sequence of %d jumps is too complex for async cb.",
+			   (int)e->nr_pending);
+		return NULL;
+	}
+	p->st.branches = 1;
+	p->st.last_insn = (u32)-1;
+	p->st.in_sleepable = sleepable;
+	return vfy_frame_new(e, &p->st, -1, 0, subprog) ? NULL : &p->st;
+}
+
 int vfy_pop(struct vfy_env *e, bool pop_log)
 {
 	struct vfy_pending *p = e->pending;

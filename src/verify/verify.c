@@ -32,6 +32,9 @@ static int do_call(struct vfy_env *e, const struct bpf_insn *in, u32 *idx)
 	if (BPF_SRC(in->code) != BPF_K || (in->src_reg != BPF_PSEUDO_KFUNC_CALL && in->off) ||
 	    in->src_reg > BPF_PSEUDO_KFUNC_CALL || in->dst_reg || BPF_CLASS(in->code) == BPF_JMP32)
 		return vfy_reject(e, VR_RESERVED, -EINVAL, -1, "BPF_CALL uses reserved fields");
+	err = vfy_lock_call_ok(e, in);
+	if (err)
+		return err;
 	if (in->src_reg == BPF_PSEUDO_CALL) {
 		err = vfy_call_func(e, in, idx);
 		return err ? err : STEP_JUMPED;
@@ -388,6 +391,7 @@ int vfy_check(const struct vfy_in *in, struct vfy_out *out)
 		vfy_reason_finish(e, err);
 	results(e);
 	vfy_stats_print(e);
+	vfy_records_free(e);
 	if (e->seen)
 		walk_cleanup(e);
 	sbuf_free(&e->err);

@@ -20,6 +20,7 @@
 
 #include "base/btf.h"
 #include "base/def.h"
+#include "spec/fields.h"
 #include "spec/spec.h"
 #include "verify/scalar.h"
 #include "verify/verify.h"
@@ -118,7 +119,7 @@ struct vfy_frame {
 	u64 stack_read;			/* slots read by continuations of this state before they were written */
 	u64 stack_written;		/* slots fully written since the parent state */
 	struct vfy_retrange cb_ret;	/* legal R0 of a callback */
-	u32 cb_depth;
+	u32 cb_depth, async_entry;
 	bool in_callback, in_async_callback;
 };
 
@@ -221,6 +222,7 @@ struct vfy_env {
 	struct vfy_list *dead;		/* forgotten, still somebody's parent */
 	struct vfy_pending *pending;
 	u32 nr_pending;
+	struct vfy_record *records;	/* record.c */
 	struct vfy_backedge *backedges;	/* loop.c */
 	u32 open_backedges;
 	bool marks_changed;
@@ -328,7 +330,16 @@ int vfy_pseudo_resolve(struct vfy_env *e);
 int vfy_ld_imm(struct vfy_env *e, const struct bpf_insn *insn);
 
 /* ---- record.c ---- */
-int vfy_record_access(struct vfy_env *e, u32 regno, int off, int size);
+int vfy_record_access(struct vfy_env *e, u32 regno, int off, int size, bool helper);
+const struct spec_record *vfy_record_map(struct vfy_env *e, const struct vfy_map *m);
+void vfy_records_free(struct vfy_env *e);
+bool vfy_may_hold_lock(struct vfy_env *e, const struct vfy_reg *r);
+/* ---- lock.c ---- */
+int vfy_lock_arg(struct vfy_env *e, u32 regno, u32 type, bool lock);
+int vfy_lock_call_ok(struct vfy_env *e, const struct bpf_insn *insn);
+int vfy_later_arg(struct vfy_env *e, u32 regno, u32 type);
+int vfy_call_async(struct vfy_env *e, u32 subprog, const struct vfy_map *m, u32 map_uid, bool sleepable,
+		   struct vfy_retrange ret);
 int vfy_record_usable(struct vfy_env *e, const struct vfy_map *m);
 /* Loads and stores stay away from the special fields of struct ID (program allocated objects). */
 int vfy_record_touch(struct vfy_env *e, const struct btf *b, u32 id, int off, int size);
@@ -340,6 +351,7 @@ int vfy_slots_grow(struct vfy_env *e, struct vfy_frame *f, u32 bytes);
 int vfy_state_copy(struct vfy_env *e, struct vfy_state *dst, const struct vfy_state *src);
 void vfy_state_drop(struct vfy_state *st);	/* frees what it holds, not itself */
 struct vfy_state *vfy_push(struct vfy_env *e, u32 insn, u32 prev_insn, bool speculative);
+struct vfy_state *vfy_push_async(struct vfy_env *e, u32 subprog, bool sleepable);	/* a callback that runs later */
 int vfy_pop(struct vfy_env *e, bool pop_log);	/* -ENOENT: nothing left */
 int vfy_branches_done(struct vfy_env *e, struct vfy_state *st);
 int vfy_hist_push(struct vfy_env *e, u32 flags, u64 linked);
