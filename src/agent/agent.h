@@ -92,6 +92,10 @@ struct agent_proc {
 };
 #define HELPER_NAME	"skep-helper"
 
+/* While agent_start() waits, nothing of the target runs, and text can be changed without care. Whoever gets it away from
+ * QUIET_WAITS decides: the helper takes it and the start waits as long as that takes; or the start has waited enough. */
+enum agent_quiet { QUIET_OVER, QUIET_WAITS, QUIET_TAKEN };
+
 extern struct agent {
 	struct agent_proc *proc;	/* constant after agent_thread_init() */
 	u64 arena;			/* base of the slots' range */
@@ -103,6 +107,7 @@ extern struct agent {
 	struct hook_wants wants;	/* written by the helper before it patches */
 	struct obj_dir *board;		/* the directory once the helper has joined; hooked threads use its mappings only */
 	s32 exec_nr;			/* the call that made this image, as the one before left it; 0: not known */
+	u32 quiet;			/* enum agent_quiet; atomic, futex */
 	u32 in_round;			/* 1: the helper is changing what a fork child inherits */
 	bool broken;			/* this is a fork child made in such a moment: no hooks */
 	bool filtered;			/* the target has a seccomp filter of its own */
@@ -169,11 +174,15 @@ void agent_wakes_send(void);		/* ring wakes that are pending; opens FIFOs: helpe
 int agent_helper_start(void);		/* from any thread, also in hooks; 0 or -errno */
 /* Ask the helper to do its round, and wait up to TIMEOUT_MS until it has (0: do not wait). -ETIMEDOUT, -ESRCH. */
 int agent_helper_ask(u32 timeout_ms);
+/* By agent_start(): start the helper and wait for its first round, TIMEOUT_MS unless it is changing text then. */
+int agent_helper_first(u32 timeout_ms);
 
 /* ---- site.c, patch.c ---- */
 /* By the helper: make the text of this process have trampolines for exactly what W wants (plus what follow.c and
  * signal.c need while anything is attached). New mappings are found in /proc/self/maps. 0 or -errno; *missing counts
  * syscall instructions that could not be given a trampoline. */
 int agent_patch(const struct hook_wants *w, u32 *missing);
+/* The same. QUIET: no thread of the target runs until it returns. */
+int agent_patch_quietly(const struct hook_wants *w, u32 *missing, bool quiet);
 
 #endif

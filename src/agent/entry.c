@@ -168,10 +168,9 @@ static long start(void *arg)
 	if (err)
 		return err;
 	agent.execfn = (const char *)rt_auxv(s->auxv, AT_EXECFN);
-	err = agent_helper_start();
-	if (err)
+	err = agent_helper_first(START_WAIT_MS);
+	if (err && err != -ETIMEDOUT)
 		return err;
-	agent_helper_ask(START_WAIT_MS);
 	t = agent_thread_get();
 	return t ? first_hooks(t) : -ENOMEM;
 }

@@ -24,6 +24,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -216,6 +217,8 @@ static int open_directory(void)
 {
 	int err = dir ? obj_dir_ready(dir) : obj_dir_open(agent.dir, &dir);
 
+	if (!err && !agent.dir)
+		agent.dir = dir->path;			/* the default one */
 	if (!err)
 		err = agents_open(dir);
 	if (!err)
@@ -231,14 +234,30 @@ static void lock_for_round(void)
 	WRITE_ONCE(agent.in_round, 1);
 }
 
+/* The target waits for its start, and has no thread but that one. */
+static bool quiet_begin(void)
+{
+	char path[32];
+	struct stat st;
+	u32 waits = QUIET_WAITS;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", agent.proc->pid);
+	return READ_ONCE(agent.quiet) == QUIET_WAITS && !stat(path, &st) && st.st_nlink == 3 &&
+	       __atomic_compare_exchange_n(&agent.quiet, &waits, QUIET_TAKEN, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
 static void do_round(u32 request)
 {
 	u32 epoch = agents_epoch(dir), missing = 0;
+	bool quiet;
 
 	lock_for_round();
 	if (!hook_learn(dir, agent.scope, agent.proc->pid, &agent.wants)) {
 		signal_want(agent.wants.any, SIGNALS_MS);
-		agent_patch(&agent.wants, &missing);
+		quiet = agent.wants.any && quiet_begin();
+		agent_patch_quietly(&agent.wants, &missing, quiet);
+		if (quiet)
+			STORE_RELEASE(agent.quiet, QUIET_OVER);
 	}
 	WRITE_ONCE(agent.in_round, 0);
 	rt_unlock();
@@ -451,6 +470,23 @@ int agent_helper_start(void)
 	if (!READ_ONCE(agent.proc->helper_tid))
 		err = start_locked();
 	STORE_RELEASE(agent.proc->helper_lock, 0);
+	return err;
+}
+
+int agent_helper_first(u32 timeout_ms)
+{
+	u32 waits = QUIET_WAITS;
+	int err;
+
+	agent.quiet = QUIET_WAITS;
+	err = agent_helper_start();
+	if (!err)
+		err = agent_helper_ask(timeout_ms);
+	if (__atomic_compare_exchange_n(&agent.quiet, &waits, QUIET_OVER, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		return err;
+	while (LOAD_ACQUIRE(agent.quiet) == QUIET_TAKEN && READ_ONCE(agent.proc->helper_tid))
+		futex_wait(&agent.proc->done, READ_ONCE(agent.proc->done), OLD_KERNEL_MS);
+	agent.quiet = QUIET_OVER;
 	return err;
 }
 

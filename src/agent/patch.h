@@ -115,11 +115,6 @@ struct poke {
 int poke_text(struct poke *p, u32 nr, const struct patch_maps *m, bool quiet);
 int poke_write(u64 at, const void *from, size_t n);	/* bytes that nobody executes; also into r-x pages */
 int poke_read(u64 at, void *to, size_t n);		/* -EFAULT */
-/* ---- patch.c ---- */
-bool agent_follows(u32 nr);			/* follow.c: is the number hooked whenever anything is attached? */
-/* agent_patch(); QUIET: no thread of the target runs until this returns (agent_start() waits). */
-int agent_patch_quietly(const struct hook_wants *w, u32 *missing, bool quiet);
-
 void poke_sync(void);					/* every thread's next instruction is fetched anew */
 
 #endif
