@@ -84,6 +84,8 @@ struct agent_proc {
 	u32 request, done;		/* futexes: rounds asked of the helper, rounds it finished */
 	u32 wake;			/* futex: ring wakes for the helper */
 	s32 pid;			/* the target's; set before the helper starts */
+	char comm[16];			/* of the thread that started it */
+	bool end_told;			/* programs have seen sched_process_exit of the process */
 	s32 helper_err;			/* why it could not start, or works without the directory */
 	bool no_clone;			/* unshare(CLONE_NEWPID): the next child would be somebody's init */
 	u32 *leader_word, leader_seen;	/* the main thread's clear_child_tid, and its value last time; helper.c */
@@ -141,6 +143,7 @@ static inline void agent_who_forget(struct agent_thread *t, u32 what)
 	if (what & WHO_COMM)
 		w->comm_known = false;
 }
+struct agent_thread *agent_thread_of(s32 tid);		/* for the helper; NULL: it has none */
 /* States whose thread has ended. For the helper. */
 void agent_thread_each_gone(void (*fn)(struct agent_thread *t));
 /* States in use, for tests and doctor. */

@@ -255,8 +255,10 @@ static void exit_before(struct agent_thread *t, struct hook_regs *r)
 	t->tls.who.exit_code = (s32)(r->di & 0xff) << 8;
 	if (agent.wants.sched_exit) {
 		nice = raw_syscall3(SYS_getpriority, 0, 0, 0);
-		hook_fire_sched_exit(task_comm(comm), task_tid(), nice > 0 ? (s32)(140 - nice) : 120,
-				     group || agent_thread_count() == 1);
+		group = group || agent_thread_count() == 1;
+		hook_fire_sched_exit(task_comm(comm), task_tid(), nice > 0 ? (s32)(140 - nice) : 120, group);
+		if (group && !t->nr_vforks)
+			agent.proc->end_told = true;
 	}
 	if (!READ_ONCE(agent.proc->helper_tid) && READ_ONCE(agent.proc->wake) && !agent.filtered) {
 		rt_trust(true);

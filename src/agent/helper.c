@@ -54,6 +54,7 @@
 #define LOCK_MS			200
 #define REAP_MS			10
 #define SIGNALS_MS		20	/* for a thread of the target to put its dispositions back */
+#define FILTERED_MS		10	/* threads with a seccomp filter wake nobody */
 #define OLD_KERNEL_MS		10	/* no futex_waitv */
 #define KSIGS			8	/* bytes of the kernel's sigset */
 
@@ -142,8 +143,8 @@ static const char *wakes[WAKES];	/* paths of FIFOs, constant while their map is 
 
 void agent_helper_poke(void)
 {
-	/* pairs with the exchange in agent_wakes_send() */
-	if (!__atomic_exchange_n(&agent.proc->wake, 1, __ATOMIC_SEQ_CST))
+	/* Pairs with the exchange in agent_wakes_send(). A seccomp filter may kill for a futex call: the helper looks then. */
+	if (!__atomic_exchange_n(&agent.proc->wake, 1, __ATOMIC_SEQ_CST) && !READ_ONCE(agent.filtered))
 		futex_wake(&agent.proc->wake);
 }
 
@@ -176,8 +177,50 @@ void agent_wakes_send(void)
 
 /* ---- the helper's life ---- */
 
+/* The target is dead (a zombie, or gone), not executing something else. */
+static bool target_died(s32 pid)
+{
+	char buf[512], *p;
+	ssize_t n;
+	int fd;
+
+	snprintf(buf, sizeof(buf), "/proc/%d/stat", pid);
+	fd = open(buf, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return true;
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	buf[MAX(n, 0)] = 0;
+	p = strrchr(buf, ')');
+	return !p || p[1] != ' ' || p[2] == 'Z' || p[2] == 'X';
+}
+
+/* The end that nobody inside could tell of: killed, or by an exit_group() without a trampoline. Told here, as the target. */
+static void tell_end(void)
+{
+	struct who *w = &tls()->who;
+	struct agent_thread *t;
+	s32 pid = agent.proc->pid;
+
+	if (!agent.wants.sched_exit || READ_ONCE(agent.proc->end_told) || !target_died(pid))
+		return;
+	t = agent_thread_of(pid);
+	*w = (struct who){ .keep = true, .pid = pid, .tid = pid, .exiting = true };
+	if (t && t->tls.who.comm_known)
+		memcpy(w->comm, t->tls.who.comm, sizeof(w->comm));
+	w->comm_known = t && t->tls.who.comm_known;
+	w->creds_known = t && t->tls.who.creds_known;
+	w->uid = w->creds_known ? t->tls.who.uid : 0;
+	w->gid = w->creds_known ? t->tls.who.gid : 0;
+	if (!w->comm_known)
+		snprintf(w->comm, sizeof(w->comm), "%s", agent.proc->comm);
+	w->comm_known = true;
+	hook_fire_sched_exit(w->comm, pid, 120, true);
+}
+
 static void __attribute__((noreturn)) leave(void)
 {
+	tell_end();
 	agent_wakes_send();
 	for (;;)
 		raw_syscall3(SYS_exit_group, 0, 0, 0);
@@ -315,6 +358,8 @@ static bool wait_for_work(u32 epoch, u32 request, u64 ms)
 	agent.proc->leader_seen = seen;
 	if (no_waitv)
 		return wait_old(epoch, request, ms);
+	if (READ_ONCE(agent.filtered))
+		ms = MIN(ms, FILTERED_MS);
 	if (!leader || !seen)		/* musl's word is 0 anyway: a wake between two waits would not be seen */
 		ms = MIN(ms, POLL_MS);
 	raw_syscall3(SYS_clock_gettime, CLOCK_MONOTONIC, (long)&t, 0);
@@ -440,6 +485,7 @@ static int start_locked(void)
 	if (err)
 		return err;
 	agent.proc->pid = pid;
+	raw_syscall3(SYS_prctl, PR_GET_NAME, (long)agent.proc->comm, 0);
 	if (raw_syscall3(SYS_gettid, 0, 0, 0) == pid &&
 	    raw_syscall3(SYS_prctl, PR_GET_TID_ADDRESS, (long)&agent.proc->leader_word, 0))
 		agent.proc->leader_word = NULL;

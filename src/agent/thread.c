@@ -360,6 +360,14 @@ void agent_thread_refresh(struct agent_thread *t)
 	WRITE_ONCE(t->token, agent.proc->token);
 }
 
+struct agent_thread *agent_thread_of(s32 tid)
+{
+	for (u32 i = 0, n = slots(); i < n; i++)
+		if (slot_usable(i) && READ_ONCE(slot_at(i)->fs_base) && READ_ONCE(slot_at(i)->owner_tid) == tid)
+			return slot_at(i);
+	return NULL;
+}
+
 void agent_thread_each_gone(void (*fn)(struct agent_thread *t))
 {
 	for (u32 i = 0, n = slots(); i < n; i++)
