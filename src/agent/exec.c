@@ -76,9 +76,10 @@ static char *interpreter(char *head, ssize_t n)
 u32 agent_exec_kind(s32 dirfd, const char *path, u32 flags)
 {
 	char head[HEAD + 1];
-	int fd, kind = 0;
+	u32 kind = 0;
 	struct stat st;
 	ssize_t n;
+	int fd;
 
 	for (u32 i = 0; i < INTERPRETERS && path; i++) {
 		if (!*path && flags & AT_EMPTY_PATH)
@@ -86,18 +87,20 @@ u32 agent_exec_kind(s32 dirfd, const char *path, u32 flags)
 		else
 			fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 		if (fd < 0)
-			return 0;
+			return EXEC_NO_FILE;
 		path = NULL;
 		n = fstat(fd, &st) || !S_ISREG(st.st_mode) || !(st.st_mode & 0111) ? -1 : pread(fd, head, HEAD, 0);
 		if (n > 4 && !memcmp(head, ELFMAG, SELFMAG))
-			kind = gains(fd, &st) ? NOTICE_SETUID : (int)elf_kind(fd, (u8 *)head, n);
+			kind = gains(fd, &st) ? NOTICE_SETUID : elf_kind(fd, (u8 *)head, n);
 		else if (n > 2 && head[0] == '#' && head[1] == '!')
 			path = interpreter(head, n);
 		close(fd);
+		if (n < 0)
+			return EXEC_NO_FILE;
 		dirfd = AT_FDCWD;
 		flags = 0;
 	}
-	return (u32)kind;
+	return kind;
 }
 
 /* ---- the environment ---- */
@@ -254,9 +257,9 @@ void agent_exec_prepare(struct agent_thread *t, struct exec_call *c)
 	kind = agent_exec_kind(c->dirfd, path, c->flags);
 	if (want.self && access(want.self, R_OK))
 		want.self = NULL;
-	if (!kind && !want.self)
+	if (!kind && (!want.self || access(want.dir ? want.dir : "/", X_OK)))
 		kind = NOTICE_NO_AGENT;
-	if (kind)
+	if (kind && kind != EXEC_NO_FILE)
 		agent_notice(kind, 1, path);
 	if (agent.self)
 		c->envp = agent_exec_env(c->envp, &want, &t->env, &t->env_size);

@@ -17,7 +17,8 @@ struct exec_call {			/* arguments of execve or execveat, untrusted */
  * given one lacks some, in memory of T that stays until its next call. Opens files for a moment. */
 void agent_exec_prepare(struct agent_thread *t, struct exec_call *c);
 
-/* Parts of it, for tests. What kind of notice the file deserves: enum agents_notice, 0: none (or it cannot be told). */
+/* Parts of it, for tests. What kind of notice the file deserves: enum agents_notice, 0: none. */
+#define EXEC_NO_FILE	UINT32_MAX	/* it cannot be looked at, or executed */
 u32 agent_exec_kind(s32 dirfd, const char *path, u32 flags);
 
 struct exec_env {
