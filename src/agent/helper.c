@@ -148,8 +148,9 @@ void agent_helper_poke(void)
 		futex_wake(&agent.proc->wake);
 }
 
-/* In place of map_wake_fifo(): hooked threads open nothing. Cheap when it is pending already. */
-static void wake_later(const char *path)
+static bool wakes_left;			/* in wakes[], without a poke; atomic */
+
+static void note_wake(const char *path)
 {
 	for (u32 i = 0; i < WAKES; i++) {
 		const char *seen = NULL;
@@ -159,13 +160,28 @@ static void wake_later(const char *path)
 		    seen == path)
 			break;
 	}
+}
+
+/* In place of map_wake_fifo(): hooked threads open nothing. Cheap when it is pending already. */
+static void wake_soon(const char *path)
+{
+	note_wake(path);
 	agent_helper_poke();
+}
+
+/* The helper's next look will do. */
+static void wake_later(const char *path)
+{
+	note_wake(path);
+	__atomic_store_n(&wakes_left, true, __ATOMIC_RELEASE);
 }
 
 /* Also by a fork child that has no helper yet, and is about to end or execute. */
 void agent_wakes_send(void)
 {
-	if (!__atomic_exchange_n(&agent.proc->wake, 0, __ATOMIC_SEQ_CST))
+	bool left = __atomic_exchange_n(&wakes_left, false, __ATOMIC_SEQ_CST);
+
+	if (!__atomic_exchange_n(&agent.proc->wake, 0, __ATOMIC_SEQ_CST) && !left)
 		return;
 	for (u32 i = 0; i < WAKES; i++) {
 		const char *path = __atomic_exchange_n(&wakes[i], NULL, __ATOMIC_ACQ_REL);
@@ -490,7 +506,8 @@ static int start_locked(void)
 	    raw_syscall3(SYS_prctl, PR_GET_TID_ADDRESS, (long)&agent.proc->leader_word, 0))
 		agent.proc->leader_word = NULL;
 	agent.proc->leader_seen = agent.proc->leader_word ? READ_ONCE(*agent.proc->leader_word) : 0;
-	map_wake = wake_later;
+	map_wake = wake_soon;
+	map_wake_later = wake_later;
 	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&old, KSIGS);
 	child = clone_to(CLONE_VM | CLONE_FILES | CLONE_FS | CLONE_VFORK | CLONE_UNTRACED,
 			 stacks + AGENT_STACK + AGENT_STACK / 2, NULL, NULL, between);

@@ -163,8 +163,14 @@ void map_wake_fifo(const char *path);
 /* How producers do that: map_wake_fifo(), but in the agent, whose hooked threads may open nothing. PATH stays while the map
  * (or perf event) is attached. */
 extern void (*map_wake)(const char *path);
+/* The same where a reader is known to be up, where that can wait: in the agent until the helper's next look, half a second at
+ * most. It is only for readers that are up no more (killed), or sleep where nobody told us. NULL: there is nobody to
+ * do it later, so readers are always woken. */
+extern void (*map_wake_later)(const char *path);
+/* By doors: the ring's reader returned from a wait and will wait again; false: it is about to, and looks first
+ * (map_ring_readable()). */
+void map_ring_reader(struct map *m, bool awake);
 bool map_ring_readable(struct map *m);
-u64 map_ring_dropped(const struct map *m);	/* records that found no room, since the map was made */
 u64 map_ring_dropped(const struct map *m);	/* records that found no room, since the map was made */
 
 /* Maps of maps: the inner map of a slot, NULL if empty or gone. Borrowed: stays mapped as long as OUTER is. */

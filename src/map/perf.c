@@ -39,6 +39,8 @@ struct event_shm {				/* shared */
 	u32 seq;				/* of the ring, 0: none; atomic, under the lock */
 	u32 last_seq;				/* under the lock, as what follows */
 	u32 pages, overwrite;
+	u32 awake;				/* a reader is up (map.h: map_ring_reader()); readers write it. Atomic */
+	u32 missed;				/* it was not woken because of that; atomic */
 	u64 head, reported;
 	u64 woken;				/* position (watermark) that was woken for */
 	u64 events;				/* since the last wake-up */
@@ -413,6 +415,7 @@ int perf_event_wake_fd(struct perf_event *e)
 	fd = open(e->wake, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return -errno;
+	WRITE_ONCE(e->shm->awake, 0);		/* whoever set it may have been killed */
 	__atomic_store_n(&e->shm->waiters, 1, __ATOMIC_SEQ_CST);	/* pairs with wake() */
 	return fd;
 }
@@ -427,7 +430,27 @@ static void wake(struct perf_event *e)
 	__atomic_store_n(&e->shm->polled, 1, __ATOMIC_SEQ_CST);
 	if (!__atomic_load_n(&e->shm->waiters, __ATOMIC_SEQ_CST) || !e->dir[0])
 		return;
-	map_wake(e->wake);
+	if (!map_wake_later || !READ_ONCE(e->shm->awake)) {
+		map_wake(e->wake);
+		return;
+	}
+	__atomic_store_n(&e->shm->missed, 1, __ATOMIC_SEQ_CST);
+	FENCE(__ATOMIC_SEQ_CST);		/* pairs with the one in perf_event_reader() */
+	(READ_ONCE(e->shm->awake) ? map_wake_later : map_wake)(e->wake);
+}
+
+bool perf_event_missed(const struct perf_event *e)
+{
+	return READ_ONCE(e->shm->missed);
+}
+
+bool perf_event_reader(struct perf_event *e, bool awake)
+{
+	WRITE_ONCE(e->shm->awake, awake);
+	if (awake)
+		return false;
+	FENCE(__ATOMIC_SEQ_CST);
+	return __atomic_exchange_n(&e->shm->missed, 0, __ATOMIC_SEQ_CST);
 }
 
 /* Watermark in bytes; the kernel's rule without one is half of the ring. */

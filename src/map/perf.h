@@ -34,6 +34,10 @@ int perf_event_wake_fd(struct perf_event *e);
 /* Was there a wake-up since this was asked last? */
 bool perf_event_polled(struct perf_event *e);
 
+/* As map_ring_reader(); true: it was not woken for what came meanwhile, so it must not sleep now. */
+bool perf_event_reader(struct perf_event *e, bool awake);
+bool perf_event_missed(const struct perf_event *e);	/* the same, only a look */
+
 /* From programs, async-signal-safe: one sample with [data][more] as its raw part. CPU: slot of the run.
  * -EOPNOTSUPP: not active on CPU; -ENOSPC: no ring, or no room (counted as lost); -E2BIG: no record is that long. */
 struct perf_raw {

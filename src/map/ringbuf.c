@@ -46,7 +46,7 @@ struct ring_shm {			/* shared, private area */
 	struct lock lock;
 	u64 reserved;			/* sum of resv[].bytes with an owner; under the lock */
 	u32 waiters;			/* 0 -> 1: somebody ever waited on the FIFO */
-	u8 pad[4];
+	u32 awake;			/* a reader is up, and looks again before it sleeps; readers write it. Atomic */
 	u64 dropped;			/* records that found no room; atomic */
 	u8 pad2[32];
 	struct resv resv[RESV_MAX];
@@ -75,6 +75,7 @@ struct ring {
 	struct pool_state *pool;
 	u8 *bufs;
 	u64 mask, stride;
+	u64 cons_seen;			/* under the lock */
 	u32 nr_bufs;
 	u64 last_reclaim;		/* atomic */
 	char wake[288];			/* absolute path of the FIFO */
@@ -100,19 +101,31 @@ static u64 now_ns(void)
 
 /* ---- waking the consumer ---- */
 
-/* The kernel's rule: when told to, or when the consumer had reached exactly this record. */
+/* The kernel's rule: when told to, or when the consumer had reached exactly this record. A reader that is up needs no
+ * byte, whatever the rule says: it looks at the ring before it sleeps. */
 static void wake_if_due(const struct ring *r, u64 pos, u64 flags)
 {
-	/* our store of the producer position before this load: pairs with the fence in map_ring_readable() */
+	/* our store of the producer position before these loads: pairs with the fence in map_ring_readable() */
 	FENCE(__ATOMIC_SEQ_CST);
 	if (!READ_ONCE(r->shm->waiters))
 		return;
-	if ((flags & BPF_RB_FORCE_WAKEUP) ||
-	    (!(flags & BPF_RB_NO_WAKEUP) && (LOAD_ACQUIRE(*r->cons) & r->mask) == (pos & r->mask)))
+	if (flags & BPF_RB_FORCE_WAKEUP)
+		map_wake(r->wake);
+	else if (flags & BPF_RB_NO_WAKEUP)
+		return;
+	else if (map_wake_later && READ_ONCE(r->shm->awake))
+		map_wake_later(r->wake);	/* and the consumer's cache line is left alone */
+	else if ((LOAD_ACQUIRE(*r->cons) & r->mask) == (pos & r->mask))
 		map_wake(r->wake);
 }
 
 void (*map_wake)(const char *path) = map_wake_fifo;
+void (*map_wake_later)(const char *path);
+
+void map_ring_reader(struct map *m, bool awake)
+{
+	WRITE_ONCE(ring_of(m)->shm->awake, awake);
+}
 
 /* Edge-triggered waiters need a new byte each time; a full FIFO is emptied first. */
 void map_wake_fifo(const char *path)
@@ -150,6 +163,7 @@ int map_ring_wake_fd(struct map *m)
 	fd = open(r->wake, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return -errno;
+	WRITE_ONCE(r->shm->awake, 0);		/* whoever set it may have been killed */
 	__atomic_store_n(&r->shm->waiters, 1, __ATOMIC_SEQ_CST);
 	return fd;
 }
@@ -191,11 +205,15 @@ static void ring_unlock(struct map *m)
 	lock_drop(m->dom, &ring_of(m)->shm->lock);
 }
 
-static bool has_room(const struct ring *r, u32 len)
+/* Where the consumer was seen last will mostly do: its position is a cache line that it writes all the time. */
+static bool has_room(struct ring *r, u32 len)
 {
 	u64 end = READ_ONCE(*r->prod) + READ_ONCE(r->shm->reserved) + len;
 
-	return end - LOAD_ACQUIRE(*r->cons) <= r->mask;
+	if (likely(end - READ_ONCE(r->cons_seen) <= r->mask))
+		return true;
+	WRITE_ONCE(r->cons_seen, LOAD_ACQUIRE(*r->cons));
+	return end - READ_ONCE(r->cons_seen) <= r->mask;
 }
 
 /* No room: is some of it accounted to the dead? Asked every few milliseconds at most. */

@@ -31,8 +31,6 @@ bool door_fd_is(int fd, const char *kind);
 
 /* epoll that knows ring maps and perf events: a regular file cannot be polled, its wake FIFO can. */
 int door_epoll_ctl(int ep, int op, int fd, struct epoll_event *ev);
-/* To be called before every wait on EP: wakes it for rings that hold records already (level). */
-void door_epoll_check(int ep);
 /* A wait on EP that leaves its events in EV: WAIT(ARG, NS) is the real one (NS < 0: without end), called again for the
  * rest of the time when all that woke it are rings that were read empty before. Returns what WAIT does. */
 int door_epoll_wait(int ep, struct epoll_event *ev, s64 ns, int (*wait)(void *arg, s64 ns), void *arg);

@@ -106,10 +106,16 @@ static int take(struct obj_dir *d, int fd, struct watch *w)
 }
 
 /* Rings wake as long as they hold records; perf events once per wake-up, which the FIFO's edges are, but for those
- * from before it was watched. */
+ * from before it was watched, and those held back while their reader was up. */
 static bool due(const struct watch *w, bool fresh)
 {
-	return w->m ? map_ring_readable(w->m) : fresh && perf_event_polled(w->e);
+	bool missed = false;
+
+	if (w->m)
+		map_ring_reader(w->m, false);
+	else
+		missed = perf_event_reader(w->e, false);
+	return w->m ? map_ring_readable(w->m) : missed || (fresh && perf_event_polled(w->e));
 }
 
 static int add(int ep, int fd, const struct epoll_event *ev)
@@ -184,21 +190,84 @@ int door_epoll_ctl(int ep, int op, int fd, struct epoll_event *ev)
 	return (int)door_errno(ret);
 }
 
-void door_epoll_check(int ep)
+/* ---- waiting ---- */
+
+#define SHORT_NS	50000		/* a wait that took no longer is a sign of many records */
+#define SPIN_NS		10000
+
+static __thread s64 wait_began;
+static s64 waited = INT64_MAX;		/* the last wait of any thread, ns; atomic */
+
+static s64 now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+static bool any_ready(int ep)
+{
+	for (const struct watch *w = watches; w; w = w->next)
+		if (w->ep == ep && (w->m ? map_ring_readable(w->m) : perf_event_missed(w->e)))
+			return true;
+	return false;
+}
+
+/* When records come every few microseconds, a look for some more of them costs less than the sleep, and than the wake-up
+ * costs whoever writes them. */
+static void spin(int ep)
+{
+	s64 end;
+
+	if (READ_ONCE(waited) > SHORT_NS)
+		return;
+	end = now_ns() + SPIN_NS;
+	while (!any_ready(ep) && now_ns() < end)
+		;
+}
+
+/* Wakes the wait for rings that hold records already (level), also those of other sets: a thread that sleeps on another set
+ * may be what would have come back to this one. */
+static void before_wait(int ep, s64 ns)
 {
 	int saved = errno;
 
 	if (likely(!__atomic_load_n(&nr_watches, __ATOMIC_ACQUIRE)))
 		return;
 	pthread_mutex_lock(&lock);
+	if (ns)
+		spin(ep);
 	for (struct watch **p = &watches; *p;) {
 		if ((*p)->ep == ep && !same_file(*p)) {
 			drop(p);
 			continue;
 		}
-		if ((*p)->ep == ep && due(*p, false))
+		if (due(*p, false))
 			kick(*p);
 		p = &(*p)->next;
+	}
+	pthread_mutex_unlock(&lock);
+	wait_began = now_ns();
+	errno = saved;
+}
+
+/* Up until the next wait, if there will be one: a look without waiting is not the sign of a loop that comes back here. */
+static void after_wait(int ep, s64 ns)
+{
+	int saved = errno;
+
+	if (likely(!__atomic_load_n(&nr_watches, __ATOMIC_ACQUIRE)) || !ns)
+		return;
+	WRITE_ONCE(waited, now_ns() - wait_began);
+	pthread_mutex_lock(&lock);
+	for (struct watch *w = watches; w; w = w->next) {
+		if (w->ep != ep)
+			continue;
+		if (w->m)
+			map_ring_reader(w->m, true);
+		else
+			perf_event_reader(w->e, true);
 	}
 	pthread_mutex_unlock(&lock);
 	errno = saved;
@@ -231,14 +300,6 @@ static int sift(int ep, struct epoll_event *ev, int n)
 	return kept;
 }
 
-static s64 now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ll + t.tv_nsec;
-}
-
 #define MAX_STALE 64		/* a client that gives one datum to a ring and to another fd must not spin here */
 
 int door_epoll_wait(int ep, struct epoll_event *ev, s64 ns, int (*wait)(void *arg, s64 ns), void *arg)
@@ -249,8 +310,9 @@ int door_epoll_wait(int ep, struct epoll_event *ev, s64 ns, int (*wait)(void *ar
 	for (int round = 0;; round++) {
 		int n, kept;
 
-		door_epoll_check(ep);
+		before_wait(ep, ns);
 		n = wait(arg, ns);
+		after_wait(ep, ns);
 		if (n <= 0 || !__atomic_load_n(&nr_watches, __ATOMIC_ACQUIRE) || round == MAX_STALE)
 			return n;
 		kept = sift(ep, ev, n);
