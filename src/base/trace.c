@@ -43,7 +43,7 @@ struct record {
 	u32 len;		/* of the text behind it, no NUL */
 	u64 nr;			/* position of this record: a check */
 	u64 ns;
-	u32 pid, tgid, cpu, pad;
+	u32 pid, tgid, cpu, prog;
 	char comm[16];
 };
 
@@ -180,10 +180,10 @@ static void wake_readers(struct ring *r)
 		raw_syscall3(SYS_futex, (long)&r->wake, FUTEX_WAKE, INT_MAX);
 }
 
-void trace_write(struct obj_dir *d, const char *text, u32 len)
+void trace_write(struct obj_dir *d, u32 prog, const char *text, u32 len)
 {
 	struct trace *t = LOAD_ACQUIRE(d->trace);
-	struct record rec = { .len = MIN(len, TRACE_TEXT - 1u) };
+	struct record rec = { .len = MIN(len, TRACE_TEXT - 1u), .prog = prog };
 	struct timespec now;
 	int cpu, err;
 
@@ -211,7 +211,8 @@ void trace_write(struct obj_dir *d, const char *text, u32 len)
 
 static void line_fill(const struct ring *r, u64 at, const struct record *rec, struct trace_line *l)
 {
-	*l = (struct trace_line){ .ns = rec->ns, .pid = rec->pid, .tgid = rec->tgid, .cpu = rec->cpu };
+	*l = (struct trace_line){ .ns = rec->ns, .pid = rec->pid, .tgid = rec->tgid, .cpu = rec->cpu,
+				   .prog = rec->prog };
 	memcpy(l->comm, rec->comm, sizeof(l->comm) - 1);
 	ring_get(r, at + sizeof(*rec), l->text, rec->len);
 }
@@ -269,7 +270,10 @@ int trace_peek(struct obj_dir *d, struct trace_pos *p, struct trace_line *l)
 	u64 head;
 	int ret;
 
-	if (!t || LOAD_ACQUIRE(t->ring->head) == p->at)
+	if (!t && (faccessat(d->fd, "trace", F_OK, 0) || trace_open(d)))
+		return 0;			/* none yet: nobody has printed a line */
+	t = LOAD_ACQUIRE(d->trace);
+	if (LOAD_ACQUIRE(t->ring->head) == p->at)
 		return 0;
 	ret = enter(d, &r);
 	if (ret)

@@ -14,6 +14,7 @@ struct trace_line {
 	u64 ns;				/* CLOCK_MONOTONIC */
 	u32 pid, cpu;			/* pid: thread id */
 	u32 tgid;
+	u32 prog;			/* id of the program that prints */
 	char comm[16];
 	char text[TRACE_TEXT];
 };
@@ -26,7 +27,7 @@ struct trace_pos {			/* where a reader that leaves the lines in place is */
 int trace_open(struct obj_dir *d);
 /* Add a line. Async-signal-safe. A line that finds the buffer locked by its own thread, or by somebody stuck, is lost and
  * counted. */
-void trace_write(struct obj_dir *d, const char *text, u32 len);
+void trace_write(struct obj_dir *d, u32 prog, const char *text, u32 len);
 /* Take the oldest line away: 1, 0 (there is none) or -errno. *lost: lines lost since the last call. */
 int trace_read(struct obj_dir *d, struct trace_line *l, u64 *lost);
 /* Look at lines from now on, without taking them away. */

@@ -24,7 +24,7 @@ static struct obj_dir *dir(const char *name)
 
 static void say(struct obj_dir *d, const char *s)
 {
-	trace_write(d, s, (u32)strlen(s));
+	trace_write(d, 1, s, (u32)strlen(s));
 }
 
 TEST(lines_come_out_once_in_order)
@@ -104,8 +104,8 @@ TEST(long_text_is_cut_and_empty_text_is_a_line)
 
 	NEED(d);
 	memset(text, 'x', sizeof(text));
-	trace_write(d, text, sizeof(text));
-	trace_write(d, text, 0);
+	trace_write(d, 1, text, sizeof(text));
+	trace_write(d, 1, text, 0);
 	EQ(trace_read(d, &l, &lost), 1);
 	EQ(strlen(l.text), TRACE_TEXT - 1);
 	EQ(trace_read(d, &l, &lost), 1);

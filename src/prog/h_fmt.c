@@ -15,7 +15,7 @@ static u64 trace(u64 fmt, u64 size, const u64 *args, u32 nargs)
 	int len = fmt_print(text, sizeof(text), PTR(fmt), (u32)size, args, nargs);
 
 	if (len >= 0)
-		trace_write(run_self()->dir, text, MIN((u32)len, TRACE_TEXT - 1u));
+		trace_write(run_self()->dir, run_self()->prog->id, text, MIN((u32)len, TRACE_TEXT - 1u));
 	return (u64)(s64)len;
 }
 

@@ -89,6 +89,21 @@ int run_prepare(struct job *k)
 	return rc ? rc : load_log_init(&k->log, k->o.log_level);
 }
 
+void run_trace_start(const struct job *k)
+{
+	u32 ids[64], n = 0, len;
+	struct bpf_program *p;
+
+	bpf_object__for_each_program(p, k->obj) {
+		struct bpf_prog_info i = {};
+
+		len = sizeof(i);
+		if (n < ARRAY_SIZE(ids) && bpf_program__fd(p) >= 0 && !bpf_obj_get_info_by_fd(bpf_program__fd(p), &i, &len))
+			ids[n++] = i.id;
+	}
+	trace_own_start(ids, n);
+}
+
 /* ---- what runs on what ---- */
 bool attaches(const struct bpf_program *p)
 {

@@ -47,6 +47,7 @@ struct job {
 bool runs_on(const struct bpf_program *p, const char *what);
 bool attaches(const struct bpf_program *p);	/* its section says where */
 int run_prepare(struct job *k);			/* before loading: --set, --pin, --reuse-pins, the maps for events */
+void run_trace_start(const struct job *k);	/* show what the loaded programs print */
 int run_show_maps(const struct job *k);		/* under -j into the object that is open */
 
 int testruns(struct job *k);

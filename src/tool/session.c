@@ -205,6 +205,7 @@ static int finish(struct session *s)
 		note("skep: %s event%s", n ? commas(n) : "no", n == 1 ? "" : "s");
 	events_report(s->k->ev);
 	report_missed(s);
+	trace_own_end();
 	notices_report();
 	return rc;
 }
@@ -245,7 +246,7 @@ static int go(struct session *s)
 	if (rc)
 		return rc;
 	notices_start(s->cmd.scope);
-	trace_own_start();
+	run_trace_start(k);
 	rc = attach(s);
 	if (!rc && s->cmd.argv)
 		rc = start(s);

@@ -362,7 +362,7 @@ int testruns(struct job *k)
 	rc = rc ? rc : events_open(k->ev);
 	if (rc)
 		return rc;
-	trace_own_start();
+	run_trace_start(k);
 	rc = k->o.in ? run_packets(k) : run_alone(k);
 	trace_own_end();
 	events_report(k->ev);

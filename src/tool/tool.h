@@ -80,8 +80,8 @@ int cmd_gc(int argc, char **argv);
 int cmd_agent_sites(int argc, char **argv);
 int cmd_trace_pipe(int argc, char **argv);
 
-/* The lines that programs of this process print by bpf_printk(), on stderr as they come. */
-void trace_own_start(void);
+/* The lines that these programs print by bpf_printk(), in whatever process, on stderr as they come. */
+void trace_own_start(const u32 *ids, u32 n);
 void trace_own_show(void);
 void trace_own_end(void);
 

@@ -2,13 +2,15 @@
 /* trace.c - skep trace-pipe: the lines that programs print by bpf_printk(), as /sys/kernel/tracing/trace_pipe gives them;
  * and, for skep run, those of its own program, left in place for others. */
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/trace.h"
 #include "tool/door.h"
 #include "tool/tool.h"
 
-#define WAIT_MS	1000
+#define WAIT_MS		1000
+#define MAX_PROGS	64u
 
 static volatile sig_atomic_t stopped;
 
@@ -101,22 +103,33 @@ int cmd_trace_pipe(int argc, char **argv)
 /* ---- skep run ---- */
 static struct obj_dir *own_dir;
 static struct trace_pos own_pos;
+static u32 own_progs[MAX_PROGS], own_nr;
 
-void trace_own_start(void)
+void trace_own_start(const u32 *ids, u32 n)
 {
+	own_nr = MIN(n, MAX_PROGS);
+	memcpy(own_progs, ids, own_nr * sizeof(*ids));
 	if (!tool_dir(&own_dir))
 		trace_seek_end(own_dir, &own_pos);
 	else
 		own_dir = NULL;
 }
 
-/* Directories are shared: only what this process printed is shown. */
+static bool is_own(u32 prog)
+{
+	for (u32 i = 0; i < own_nr; i++)
+		if (own_progs[i] == prog)
+			return true;
+	return false;
+}
+
+/* Directories are shared: only what these programs print is shown. */
 void trace_own_show(void)
 {
 	struct trace_line l;
 
 	while (own_dir && trace_peek(own_dir, &own_pos, &l) == 1)
-		if (l.tgid == (u32)getpid())
+		if (is_own(l.prog))
 			print_line(stderr, &l);
 }
 
