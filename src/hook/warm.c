@@ -32,6 +32,7 @@ static bool first_time(struct prog *p)
 
 static void warm_map(struct map *m)
 {
+	struct perf_event *e;
 	struct prog *p;
 
 	for (u32 i = 0; i < m->attr.max_entries; i++) {
@@ -45,7 +46,9 @@ static void warm_map(struct map *m)
 			map_inner(m, &i);
 			break;
 		case BPF_MAP_TYPE_PERF_EVENT_ARRAY:
-			map_perf_slot(m, i);
+			e = map_perf_slot(m, i);
+			if (e)
+				perf_event_warm(e);
 			break;
 		default:
 			return;

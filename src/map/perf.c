@@ -264,6 +264,14 @@ static bool have_ring(struct perf_event *e)
 	return true;
 }
 
+void perf_event_warm(struct perf_event *e)
+{
+	if (event_lock(e))
+		return;
+	have_ring(e);
+	event_unlock(e);
+}
+
 static int fill_ring(int fd, u32 pages)
 {
 	struct perf_event_mmap_page p = {

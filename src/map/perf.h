@@ -46,6 +46,9 @@ struct perf_raw {
 };
 long perf_event_output(struct perf_event *e, u32 cpu, const struct perf_raw *raw);
 
+/* Map its ring now, if it has one: where programs run in hooks nothing can be opened. */
+void perf_event_warm(struct perf_event *e);
+
 struct map;
 /* The event of a slot; NULL: empty or gone. Borrowed: stays attached as long as M is. */
 struct perf_event *map_perf_slot(struct map *m, u32 index);

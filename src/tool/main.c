@@ -28,7 +28,7 @@ static const char run_help[] =
 	"  --pin NAME               leave program and maps behind, pinned\n"
 	"  --reuse-pins             go on with the maps that are pinned there\n"
 	"  --repeat N               run over the capture N times\n"
-	"  --top N                  at most N rows per map (20; 0: all)\n"
+	"  --top N                  at most N rows per map (20, in JSON all; 0: all)\n"
 	"  --sort FIELD             largest first by this field of the value\n"
 	"  --log-level N            print the verifier's log (1, 2) on stderr\n"
 	CC_HELP;

@@ -158,6 +158,8 @@ static int parse(struct job *k, int *argc, char **argv)
 	if (*argc != 1)
 		return fail(EXIT_USAGE, *argc ? "skep run takes one file, then options: what is '%s'?" :
 			    "skep run wants a file: an object (.bpf.o) or BPF C (.bpf.c)", *argc ? argv[1] : "");
+	if (o->top == UINT32_MAX)
+		o->top = opt.json ? 0 : DEFAULT_TOP;
 	if (o->in && o->cmd)
 		return fail(EXIT_USAGE, "skep run: either --in CAPTURE or -- COMMAND");
 	if (o->reuse && !o->pin)
@@ -199,7 +201,7 @@ static int redirect(struct run_opts *o)
 
 int cmd_run(int argc, char **argv)
 {
-	struct job k = { .o = { .top = DEFAULT_TOP, .repeat = 1, .terminal = -1 } };
+	struct job k = { .o = { .top = UINT32_MAX, .repeat = 1, .terminal = -1 } };
 	int rc = take_command(&k, &argc, argv);
 
 	rc = rc ? rc : parse(&k, &argc, argv);

@@ -3,6 +3,8 @@
 . "$(dirname "$0")/lib.sh"
 PATH=$PATH:/usr/sbin
 
+run_tool run examples/flows.bpf.c --in examples/traffic.pcap -j
+same "JSON holds all elements" 65 "$(python3 -c 'import json,sys; print(len(json.load(sys.stdin)["maps"]["flows"]))' <<< "$out")"
 run_tool run examples/flows.bpf.c --in examples/traffic.pcap --top 0
 same "run succeeds" 0 "$rc"
 [ "$rc" -eq 0 ] || { echo "$err" >&2; exit 1; }
