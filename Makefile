@@ -37,7 +37,7 @@ LIB_SRC := $(sort $(filter-out %_test.c %_fuzz.c %.bpf.c,$(foreach d,$(LIB_DIRS)
 VMLINUX_OBJ := $B/obj/gen/vmlinux_btf.o
 LIB_OBJ := $(LIB_SRC:src/%.c=$B/obj/%.o) $(VMLINUX_OBJ)
 TOOL_SRC := $(sort $(filter-out %_test.c %_fuzz.c,$(wildcard src/tool/*.c)))
-TOOL_OBJ := $(TOOL_SRC:src/%.c=$B/obj/%.o)
+TOOL_OBJ := $(TOOL_SRC:src/%.c=$B/obj/%.o) $B/obj/agent/exec_file.o
 PRELOAD_SRC := $(sort $(filter-out %_test.c,$(wildcard src/front/preload*.c)))
 PRELOAD_OBJ := $(PRELOAD_SRC:src/%.c=$B/obj/%.o)
 FRONT_SRC := $(sort $(filter-out %_test.c %_fuzz.c $(PRELOAD_SRC),$(wildcard src/front/*.c)))

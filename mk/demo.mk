@@ -2,5 +2,5 @@
 .PHONY: demo
 demo:
 	@scripts/deps.sh build
-	@$(MAKE) --no-print-directory $B/bin/skep
+	@$(MAKE) --no-print-directory $B/bin/skep $B/lib/libskep-agent.so
 	@scripts/demo.sh $B/bin/skep

@@ -9,7 +9,7 @@ FUZZ_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Isrc -Iinclude -fno-strict-aliasing -pt
 	-Wno-initializer-overrides -Wno-gnu-variable-sized-type-not-at-end
 FUZZ_OBJ := $(LIB_SRC:src/%.c=build/fuzz/obj/%.o)
 # targets outside of the library (src/tool) bring these along
-FUZZ_TOOL_OBJ := $(patsubst src/%.c,build/fuzz/obj/%.o,$(filter-out %/main.c,$(TOOL_SRC)))
+FUZZ_TOOL_OBJ := $(patsubst src/%.c,build/fuzz/obj/%.o,$(filter-out %/main.c,$(TOOL_SRC)) src/agent/exec_file.c)
 
 build/fuzz/obj/%.o: src/%.c
 	@mkdir -p $(@D)

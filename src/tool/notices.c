@@ -2,9 +2,11 @@
 /* notices.c - see notices.h. The same file for the same reason is one row with a count. */
 #include "tool/notices.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/exec.h"
 #include "base/agents.h"
 #include "tool/door.h"
 #include "tool/tool.h"
@@ -65,6 +67,15 @@ static void add(const struct agents_msg *m)
 		n.rows++;
 	}
 	n.row[i].count += count;
+}
+
+void notices_command(const char *path)
+{
+	struct agents_msg m = { .kind = agent_exec_kind(AT_FDCWD, path, 0) };
+
+	snprintf(m.path, sizeof(m.path), "%s", path);
+	if (m.kind && m.kind != EXEC_NO_FILE)
+		add(&m);
 }
 
 void notices_take(void)

@@ -231,6 +231,7 @@ static int start(struct session *s)
 	const char *old = getenv("LD_PRELOAD");
 
 	agent_prepare(s->cmd.path);
+	notices_command(s->cmd.path);
 	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s%s%s", s->agent, old && *old ? ":" : "", old ? old : "");
 	snprintf(dir, sizeof(dir), "SKEP_DIR=%s", skep_dir__path());
 	return command_start(&s->cmd, env);
