@@ -20,7 +20,7 @@ void scan_print(const struct site_hdr *h, FILE *f);
 /* Make the table of the ELF file PATH unless it is there. 1: it was there; 0 or -errno. */
 int sites_prepare(const char *dir, const char *path);
 /* Tables of COMMAND (found in $PATH), its interpreter, and the libraries it names, as far as they are found: whatever is
- * missing is made on demand by the agent. Returns the number of files looked at, or -errno when there is no such command. */
+ * missing is made on demand by the agent. Returns the number of files looked at, or -errno when there is no such command, or -ENOSPC. */
 int sites_prepare_command(const char *dir, const char *command);
 
 /* ---- inside scan*.c ---- */

@@ -135,6 +135,7 @@ struct files {
 		ino_t ino;
 	} seen[FILES_MAX];
 	u32 nr;
+	bool full;				/* no room for a table */
 };
 
 static void take_file(struct files *fs, const char *path);
@@ -225,7 +226,7 @@ static void take_file(struct files *fs, const char *path)
 	}
 	if (scan_elf_headers(e, img, st.st_size))
 		goto out;
-	(void)prepare_fd(fs->dfd, fd);
+	fs->full |= prepare_fd(fs->dfd, fd) == -ENOSPC;
 	if (*e->interp)
 		take_file(fs, e->interp);
 	for (u32 i = 0; i < e->nr_needed; i++)
@@ -252,5 +253,7 @@ int sites_prepare_command(const char *dir, const char *command)
 	else
 		found = try_list(&fs, list ? list : "/bin:/usr/bin", "/", command);
 	close(fs.dfd);
+	if (fs.full)
+		return -ENOSPC;
 	return found && fs.nr ? (int)fs.nr : -ENOENT;
 }

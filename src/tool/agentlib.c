@@ -62,7 +62,11 @@ int agent_find(char *out, size_t size)
 	return 0;
 }
 
-void agent_prepare(const char *command)
+int agent_prepare(const char *command)
 {
-	sites_prepare_command(skep_dir__path(), command);	/* what fails here is tried again on demand */
+	int err = sites_prepare_command(skep_dir__path(), command);
+
+	if (err != -ENOSPC)
+		return 0;		/* what else fails is tried again on demand */
+	return fail_errno(err, "no room in %s for tables of system calls", skep_dir__path());
 }

@@ -12,7 +12,7 @@ int attach_failed(const char *file, const struct bpf_program *p, int err);
 u64 attach_missed(int prog_fd);			/* runs that did not take place */
 /* libskep-agent.so of this build or installation: 0, or exit code after fail(). */
 int agent_find(char *out, size_t size);
-/* Find the system calls of COMMAND and its libraries now rather than while it waits. */
-void agent_prepare(const char *command);
+/* Find the system calls of COMMAND and its libraries now rather than while it waits. Exit code after fail(). */
+int agent_prepare(const char *command);
 
 #endif

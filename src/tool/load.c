@@ -156,7 +156,7 @@ static int load_failed(int err, const struct bpf_program *prog, const struct sou
 	if (!*why)
 		return fail_errno(err, "%s: %s cannot be loaded", s->path, prog_of(why, prog));
 	if (err == -ENOSPC || err == -ENOMEM)
-		return fail_errno(err, "%s: no room in %s: %s", s->path, skep_dir__path(), why);
+		return fail(EXIT_ENV, "%s: no room in %s: %s", s->path, skep_dir__path(), why);
 	return fail(EXIT_FAILED, "%s: %s", s->path, why);
 }
 

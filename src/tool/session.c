@@ -229,8 +229,10 @@ static int start(struct session *s)
 	char preload[8192], dir[4096 + 16];
 	char *env[] = { preload, dir, NULL };		/* $SKEP_SCOPE is set already */
 	const char *old = getenv("LD_PRELOAD");
+	int rc = agent_prepare(s->cmd.path);
 
-	agent_prepare(s->cmd.path);
+	if (rc)
+		return rc;
 	notices_command(s->cmd.path);
 	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s%s%s", s->agent, old && *old ? ":" : "", old ? old : "");
 	snprintf(dir, sizeof(dir), "SKEP_DIR=%s", skep_dir__path());

@@ -3,6 +3,15 @@
 # children, process group or locks; killed and started again.
 . test/agent/lib.sh
 
+# executed NAME: the target is that program now
+executed() {
+	for _ in $(seq 400); do
+		[ "$(cat /proc/$target/comm)" = "$1" ] && return
+		sleep 0.02
+	done
+	fail "the target did not become $1"
+}
+
 t "a program runs as without the agent"
 run_agent sh -c 'echo out; echo err >&2; exit 7' > "$tmp/o" 2> "$tmp/e"
 is "$? $(cat "$tmp/o") $(cat "$tmp/e")" "7 out err"
@@ -33,13 +42,13 @@ gone "$h" || fail "it outlives its target"
 t "it ends when the target executes something else, with and without agent"
 start_agent sh -c 'sleep 0.3; exec env -u LD_PRELOAD sleep 60'
 h=$(helper_of $target)
-sleep 0.6
+executed sleep
 gone "$h" || fail "it outlives its image"
 is "$(helper_of $target)" ""
 kill $target; wait $target 2> /dev/null
 start_agent sh -c 'sleep 0.3; exec sleep 60'
 h=$(helper_of $target)
-sleep 0.6
+executed sleep
 gone "$h" || fail "it outlives its image"
 h2=$(helper_of $target)
 [ -n "$h2" ] && [ "$h2" != "$h" ] || fail "the new image has none"
