@@ -40,14 +40,17 @@ kill -9 $target; wait $target 2> /dev/null
 gone "$h" || fail "it outlives its target"
 
 t "it ends when the target executes something else, with and without agent"
-start_agent sh -c 'sleep 0.3; exec env -u LD_PRELOAD sleep 60'
+mkfifo "$tmp/go"
+start_agent sh -c "read x < $tmp/go; exec env -u LD_PRELOAD sleep 60"
 h=$(helper_of $target)
+echo > "$tmp/go"
 executed sleep
 gone "$h" || fail "it outlives its image"
 is "$(helper_of $target)" ""
 kill $target; wait $target 2> /dev/null
-start_agent sh -c 'sleep 0.3; exec sleep 60'
+start_agent sh -c "read x < $tmp/go; exec sleep 60"
 h=$(helper_of $target)
+echo > "$tmp/go"
 executed sleep
 gone "$h" || fail "it outlives its image"
 h2=$(helper_of $target)
