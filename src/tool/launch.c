@@ -43,3 +43,11 @@ int launch_exec(u64 scope, const char *path, char *const argv[], char *const env
 		agents_set_exec(d, getpid(), 0, 0);
 	return (int)(s64)r.ax;
 }
+
+bool launch_unanswered(s32 pid)
+{
+	struct obj_dir *d;
+	s32 nr, helper;
+
+	return !tool_dir(&d) && !agents_open(d) && !agents_take_exec(d, pid, &nr, &helper);
+}

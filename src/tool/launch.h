@@ -10,4 +10,7 @@
  * what a program put there. */
 int launch_exec(u64 scope, const char *path, char *const argv[], char *const envp[]);
 
+/* Later: has no agent of process PID asked what its execve was? Then there is none. */
+bool launch_unanswered(s32 pid);
+
 #endif

@@ -9,9 +9,11 @@
 #include "agent/exec.h"
 #include "base/agents.h"
 #include "tool/door.h"
+#include "tool/launch.h"
 #include "tool/tool.h"
 
 #define MAX_ROWS	64
+#define NOT_STARTED	UINT32_MAX	/* of the tool itself */
 
 /* What a notice means, around the file's name. */
 static const struct {
@@ -23,6 +25,7 @@ static const struct {
 	{ NOTICE_SETUID,   "not traced: ", ", set-user-ID or with file capabilities" },
 	{ NOTICE_FOREIGN,  "not traced: ", ", of another architecture" },
 	{ NOTICE_NO_AGENT, "not traced: ", ", from where the agent's file cannot be seen" },
+	{ NOT_STARTED,     "not traced: ", ": the agent did not start in it" },
 	{ NOTICE_SITES,    "not seen: system calls of ", " at places without room for a probe", true },
 	{ NOTICE_SECCOMP,  "not seen in ", ": what attaches after its own seccomp filter" },
 };
@@ -36,6 +39,9 @@ struct row {
 static struct {
 	struct obj_dir *dir;
 	u64 scope, pos, lost, others;
+	bool untraced;			/* the command itself, or what it became */
+	const char *path;		/* its file */
+	u32 pid;
 	struct row row[MAX_ROWS];
 	u32 rows;
 } n;
@@ -73,8 +79,10 @@ void notices_command(const char *path)
 {
 	struct agents_msg m = { .kind = agent_exec_kind(AT_FDCWD, path, 0) };
 
+	n.path = path;
 	snprintf(m.path, sizeof(m.path), "%s", path);
-	if (m.kind && m.kind != EXEC_NO_FILE)
+	n.untraced = m.kind && m.kind != EXEC_NO_FILE;
+	if (n.untraced)
 		add(&m);
 }
 
@@ -82,7 +90,24 @@ void notices_take(void)
 {
 	struct agents_msg m;
 
-	while (n.dir && !agents_next_notice(n.dir, n.scope, &n.pos, &m, &n.lost))
+	while (n.dir && !agents_next_notice(n.dir, n.scope, &n.pos, &m, &n.lost)) {
+		n.untraced |= m.pid == n.pid && m.kind != NOTICE_SITES && m.kind != NOTICE_SECCOMP;
+		add(&m);
+	}
+}
+
+void notices_started(s32 pid)
+{
+	n.pid = (u32)pid;
+}
+
+void notices_check_start(void)
+{
+	struct agents_msg m = { .kind = NOT_STARTED };
+
+	notices_take();
+	snprintf(m.path, sizeof(m.path), "%s", n.path);
+	if (n.dir && !n.untraced && launch_unanswered((s32)n.pid))
 		add(&m);
 }
 

@@ -20,6 +20,7 @@
 #include "tool/run.h"
 
 #define MAX_LINKS	64
+#define START_NS	5000000000ull	/* an agent that has not started by then is not there */
 #define LOOK_MS		100		/* nothing wakes us for printed lines */
 
 struct session {
@@ -29,6 +30,7 @@ struct session {
 	u32 nr_links;
 	char agent[4096];		/* libskep-agent.so */
 	bool mute;			/* nobody reads our standard output any more */
+	u64 check_at;			/* has the command's agent started? 0: known */
 };
 
 /* ---- before loading ---- */
@@ -116,6 +118,14 @@ static void drain(struct session *s)
 	trace_own_show();
 }
 
+static void check_start(struct session *s, bool now)
+{
+	if (!s->check_at || (!now && now_ns() < s->check_at))
+		return;
+	s->check_at = 0;
+	notices_check_start();
+}
+
 static void run_loop(struct session *s)
 {
 	struct pollfd fds[EVENT_FDS + 1];
@@ -125,6 +135,7 @@ static void run_loop(struct session *s)
 	for (;;) {
 		drain(s);
 		command_watch(&s->cmd);
+		check_start(s, s->cmd.ended);
 		if (s->cmd.argv ? s->cmd.ended : s->cmd.interrupted || s->mute)
 			return;
 		poll(fds, n, LOOK_MS);
@@ -195,6 +206,8 @@ static int finish(struct session *s)
 	u64 n;
 	int rc = 0;
 
+	if (s->cmd.interrupted && isatty(STDERR_FILENO))
+		fputc('\n', stderr);	/* behind the terminal's ^C */
 	detach(s);
 	drain(s);
 	n = events_count(s->k->ev);
@@ -236,7 +249,10 @@ static int start(struct session *s)
 	notices_command(s->cmd.path);
 	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s%s%s", s->agent, old && *old ? ":" : "", old ? old : "");
 	snprintf(dir, sizeof(dir), "SKEP_DIR=%s", skep_dir__path());
-	return command_start(&s->cmd, env);
+	rc = command_start(&s->cmd, env);
+	notices_started(s->cmd.pid);
+	s->check_at = now_ns() + START_NS;
+	return rc;
 }
 
 static int go(struct session *s)
