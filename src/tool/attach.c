@@ -10,7 +10,6 @@
 #include "spec/events.h"
 #include "tool/door.h"
 
-
 #define MAX_NEAR	3
 
 /* ---- names ---- */

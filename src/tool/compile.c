@@ -92,8 +92,8 @@ static int overlay_make(struct overlay *o)
 		return o->header;
 	o->map = memfd_create("overlay", 0);
 	if (o->map < 0 ||
-	    dprintf(o->map, "{\"version\":0,\"roots\":[{\"type\":\"directory\",\"name\":\"" OVERLAY "\",\"contents\":"
-		    "[{\"type\":\"file\",\"name\":\"vmlinux.h\",\"external-contents\":\"/proc/self/fd/%d\"}]}]}\n", o->header) < 0)
+	    dprintf(o->map, "{'version':0,'roots':[{'type':'directory','name':'" OVERLAY "','contents':"
+		    "[{'type':'file','name':'vmlinux.h','external-contents':'/proc/self/fd/%d'}]}]}\n", o->header) < 0)
 		return -errno;
 	snprintf(o->map_path, sizeof(o->map_path), "/proc/self/fd/%d", o->map);
 	return 0;

@@ -53,8 +53,8 @@ mask() { grep -E '^Sig(Blk|Ign)' "$1" | xargs; }
 of "signals: nothing blocked, nothing ignored" 0 "$(bash -c 'grep -E "^Sig(Blk|Ign)" /proc/self/status' | xargs)" \
 	bash -c 'grep -E "^Sig(Blk|Ign)" /proc/self/status | xargs'
 
-run_tool run "$prog" -o "$tmp/maps" -- ls -1 /proc/self/fd
-same "descriptors of the command are those without us" "$(ls -1 /proc/self/fd < /dev/null 2> /dev/null | xargs)" "$(xargs <<< "$out")"
+run_tool run "$prog" -o "$tmp/maps" -- find /proc/self/fd -type l -printf "%f "
+same "descriptors of the command are those without us" "$(find /proc/self/fd -type l -printf "%f " 2> /dev/null)" "$out"
 same "its environment is ours, and what names the session" "$(env | grep -vE '^(_|LD_PRELOAD|SKEP_)' | sort)" \
 	"$("$skep" run "$prog" -o "$tmp/maps" -- env | grep -vE '^(_|LD_PRELOAD|SKEP_)' | sort)"
 has "SKEP_SCOPE is a fresh number" "$("$skep" run "$prog" -o "$tmp/maps" -- env | grep ^SKEP_SCOPE)" '^SKEP_SCOPE=[0-9a-f]{16}$'
