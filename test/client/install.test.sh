@@ -6,7 +6,8 @@ root=$PWD
 case $root/build in "$SKEP_BUILD") ;; *) skip install "build directory is elsewhere"; exit 0 ;; esac
 [ -w "$SKEP_BUILD" ] || { skip install "the build directory is somebody else's"; exit 0; }
 env -u MAKEFLAGS -u MAKELEVEL make -s install PREFIX="$tmp/usr" > "$tmp/log" 2>&1 || { bad "make install" "$(tail -n 5 "$tmp/log")"; exit 1; }
-for f in bin/skep lib/libskep.a lib/libskep.so lib/libskep.so.0 lib/libskep-preload.so lib/pkgconfig/skep.pc include/skep.h; do
+for f in bin/skep lib/libskep.a lib/libskep.so lib/libskep.so.0 lib/libskep-preload.so lib/libskep-agent.so \
+	lib/pkgconfig/skep.pc include/skep.h share/man/man1/skep.1 share/man/man1/skep-run.1; do
 	check "installs $f" "$(ls -R "$tmp/usr" | tr '\n' ' ')" [ -e "$tmp/usr/$f" ]
 done
 export PKG_CONFIG_PATH=$tmp/usr/lib/pkgconfig
@@ -29,3 +30,5 @@ else
 	out=$(head -n 5 "$tmp/log")
 fi
 check "embed runs with libskep.a" "$out" [ "$out" = "skep 0.1: 5 packets, last one 50 bytes" ]
+out=$("${unpriv[@]}" env SKEP_DIR="$SKEP_DIR" "$tmp/usr/bin/skep" run "$root/examples/execsnoop.bpf.c" -j -- sh -c '/bin/true; exit 6' 2> "$tmp/err")
+check "the installed tool finds its agent; the command's status" "$? $(cat "$tmp/err")" grep -q '"retval":0,"comm":"true","filename":"/bin/true"' <<< "$out"
