@@ -28,7 +28,7 @@ ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Isrc -Iinclude -fPIC -fvisibility=hidden
 ALL_LDFLAGS := -pthread $(SANFLAGS) $(LDFLAGS)
 # What a statically linked libbpf calls that skep answers (sys/wrap.c); skep.pc hands the same flags to embedders.
 WRAP_SYMS := syscall epoll_ctl epoll_wait mmap mmap64 ioctl statfs statfs64 mkdir unlink rmdir access faccessat \
-	open open64 fopen fopen64
+	open open64 fopen fopen64 close
 WRAP := $(addprefix -Wl$(comma)--wrap=,$(WRAP_SYMS))
 
 LIB_DIRS := base spec vm map prog hook verify sys

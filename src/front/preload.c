@@ -155,6 +155,13 @@ SKEP_API int ioctl(int fd, unsigned long cmd, ...)
 	return (int)door_errno(raw_syscall(SYS_ioctl, fd, (long)cmd, (long)arg, 0, 0, 0));
 }
 
+/* ---- attachments end ---- */
+
+SKEP_API int close(int fd)
+{
+	return door_close(fd);
+}
+
 /* ---- the file system that pins seem to live in ---- */
 
 SKEP_API int statfs(const char *path, struct statfs *st)

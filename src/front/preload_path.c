@@ -282,7 +282,21 @@ ON_FILE(eaccess, door_file_access(path, mode), (int mode), (mode))
 ON_FILE_AT(faccessat, door_file_access(path, mode), (int mode, int flags), (mode, flags))
 ON_PATH(int, mkdir, (mode_t mode), (mode))
 ON_PATH_AT(int, mkdirat, (mode_t mode), (mode))
-ON_PATH(int, unlink, (), ())
+SLOW int slow_unlink(const char *path)
+{
+	char buf[DOOR_PATH_MAX];
+	int ret = REAL(unlink)(door_path(path, buf));
+
+	if (!ret)
+		door_ended();
+	return ret;
+}
+
+SKEP_API int unlink(const char *path)
+{
+	return OURS(path) ? slow_unlink(path) : REAL(unlink)(path);
+}
+
 ON_PATH_AT(int, unlinkat, (int flags), (flags))
 ON_PATH(int, rmdir, (), ())
 ON_PATH(int, remove, (), ())

@@ -156,6 +156,7 @@ int attach_make_link(struct obj_dir *d, const struct link_meta *from, const stru
 		return err;
 	}
 	obj_unmap(o);
+	attach_mark(fd);
 	attach_changed(d, m.scope);
 	return fd;
 }

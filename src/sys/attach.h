@@ -27,6 +27,7 @@ int attach_make_link(struct obj_dir *d, const struct link_meta *m, const struct 
 		     const struct hook_link *event);
 /* Something was attached, or may have ended: tell the agents, and wait for them for as long as a client can bear. */
 void attach_changed(struct obj_dir *d, u64 scope);
+void attach_mark(int fd);		/* an fd given out that keeps an attachment; see ends.c */
 u64 attach_scope(void);			/* $SKEP_SCOPE of this process, 0: none */
 
 /* -EEXIST: the event has a program already, its own or a link's. */

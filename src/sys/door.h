@@ -29,6 +29,10 @@ bool door_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off, v
 /* Cheap: does the fd's name look like an object of a kind ("/bpf-map/") of any directory? */
 bool door_fd_is(int fd, const char *kind);
 
+/* close(2); tells agents when it may have ended an attachment. */
+int door_close(int fd);
+void door_ended(void);				/* one may have ended: a pin is gone */
+
 /* epoll that knows ring maps and perf events: a regular file cannot be polled, its wake FIFO can. */
 int door_epoll_ctl(int ep, int op, int fd, struct epoll_event *ev);
 /* A wait on EP that leaves its events in EV: WAIT(ARG, NS) is the real one (NS < 0: without end), called again for the

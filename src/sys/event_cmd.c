@@ -67,6 +67,7 @@ static int make_event(struct obj_dir *d, const struct link_meta *m)
 		return err;
 	}
 	obj_unmap(o);
+	attach_mark(fd);
 	return fd;
 }
 

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include "sys/attach.h"
 #include "sys/cmds.h"
 #include "sys/sys.h"
 
@@ -74,5 +75,8 @@ long cmd_btf_get_fd_by_id(struct call *k)
 
 long cmd_link_get_fd_by_id(struct call *k)
 {
-	return fd_by_id(k, OBJ_LINK, k->a.link_id, O_RDWR);
+	long fd = fd_by_id(k, OBJ_LINK, k->a.link_id, O_RDWR);
+
+	attach_mark((int)fd);
+	return fd;
 }

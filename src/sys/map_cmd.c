@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "spec/fields.h"
+#include "sys/attach.h"
 #include "sys/cmds.h"
 #include "sys/sys.h"
 
@@ -313,8 +314,11 @@ long cmd_map_update_elem(struct call *k)
 		err = own_fd_value(k, m, value, &own);
 	if (!err)
 		err = map_update_elem(m, key, value, a->flags);
-	if (own >= 0)
+	if (own >= 0) {
 		k->c->ops->fd_put(k->c->arg, own);
+		if (!err)		/* runs in other processes find it only if their agents opened it */
+			attach_changed(k->c->dir, 0);
+	}
 	free(value);
 	free(key);
 put_map:

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sys/attach.h"
 #include "sys/cmds.h"
 #include "sys/sys.h"
 
@@ -150,6 +151,7 @@ long cmd_obj_get(struct call *k)
 {
 	u32 valid = BPF_F_PATH_FD | BPF_F_RDONLY | BPF_F_WRONLY;
 	char rel[PATH_MAX];
+	enum obj_kind kind;
 	int err, oflags;
 
 	if (k->a.bpf_fd || k->a.file_flags & ~valid ||
@@ -161,5 +163,8 @@ long cmd_obj_get(struct call *k)
 	err = take_path(k, -EACCES, rel, sizeof(rel));
 	if (err)
 		return err;
-	return call_give_fd(k, rel[0] ? obj_open_pin(k->c->dir, rel, oflags) : -EACCES);
+	err = rel[0] ? obj_open_pin(k->c->dir, rel, oflags) : -EACCES;
+	if (err >= 0 && !any_object(k, err, &kind) && kind == OBJ_LINK)
+		attach_mark(err);
+	return call_give_fd(k, err);
 }

@@ -61,6 +61,7 @@ SKEP_API int __wrap_unlink(const char *path);
 SKEP_API int __wrap_rmdir(const char *path);
 SKEP_API int __wrap_access(const char *path, int mode);
 SKEP_API int __wrap_faccessat(int at, const char *path, int mode, int flags);
+SKEP_API int __wrap_close(int fd);
 SKEP_API int __wrap_open(const char *path, int flags, ...);
 SKEP_API int __wrap_open64(const char *path, int flags, ...);
 SKEP_API FILE *__wrap_fopen(const char *path, const char *mode);
@@ -128,7 +129,11 @@ int __wrap_mkdir(const char *path, mode_t mode)
 
 int __wrap_unlink(const char *path)
 {
-	return on_path(SYS_unlinkat, path, 0, 0);
+	int ret = on_path(SYS_unlinkat, path, 0, 0);
+
+	if (!ret && door_path_is_bpffs(path))
+		door_ended();
+	return ret;
 }
 
 int __wrap_rmdir(const char *path)
@@ -192,4 +197,9 @@ FILE *__wrap_fopen(const char *path, const char *mode)
 FILE *__wrap_fopen64(const char *path, const char *mode)
 {
 	return __wrap_fopen(path, mode);
+}
+
+int __wrap_close(int fd)
+{
+	return door_close(fd);
 }
