@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "hook/list.h"
+#include "prog/run.h"
 #include "spec/uapi.h"
 
 struct hook_set *hook_current;
@@ -81,17 +82,20 @@ static __attribute__((noinline, cold)) void timed(const struct hook_call *c, str
 	prog_exit(r, 1, now_ns() - start);
 }
 
-static inline void run_one(const struct hook_set *s, const struct hook_call *c, struct run *r, void *ctx)
+#define HOT static inline __attribute__((always_inline))
+
+/* False: it was not run. */
+HOT bool run_one(const struct hook_set *s, const struct hook_call *c, struct run *r, void *ctx)
 {
-	if (unlikely(prog_enter(c->prog, r)))
-		return;
-	r->cookie = c->cookie;
+	if (unlikely(run_enter(c->prog, r, c->cookie)))
+		return false;
 	if (unlikely(READ_ONCE(*s->stats))) {
 		timed(c, r, ctx);
-		return;
+		return true;
 	}
 	prog_call(c->prog, r, ctx);
-	prog_exit(r, 0, 0);
+	run_leave(r);
+	return true;
 }
 
 /* ---- system calls ---- */
@@ -111,130 +115,98 @@ struct sys_record {
 
 /* Contexts of one event, made on demand. */
 struct sys_ctx {
-	const struct hook_set *set;
-	struct hook_regs *regs;
-	bool exit;
-	bool have_record, have_regs;
 	struct sys_record rec;
 	u64 raw[2];
 	struct hook_regs probed;
 };
 
-static inline void *record(struct sys_ctx *x)
+HOT void *record(struct sys_record *rec, const struct hook_regs *r, bool exit)
 {
-	const struct hook_regs *r = x->regs;
-
-	if (x->have_record)
-		return &x->rec;
-	x->have_record = true;
-	x->rec.regs = (uintptr_t)r;
-	x->rec.id = (s64)r->orig_ax;		/* nr and padding, or id: little endian */
-	if (x->exit) {
-		x->rec.args[0] = r->ax;
-		return &x->rec;
+	rec->regs = (uintptr_t)r;
+	rec->id = (s64)r->orig_ax;		/* nr and padding, or id: little endian */
+	if (exit) {
+		rec->args[0] = r->ax;
+		return rec;
 	}
-	x->rec.args[0] = r->di;
-	x->rec.args[1] = r->si;
-	x->rec.args[2] = r->dx;
-	x->rec.args[3] = r->r10;
-	x->rec.args[4] = r->r8;
-	x->rec.args[5] = r->r9;
-	return &x->rec;
-}
-
-static inline void *raw_args(struct sys_ctx *x)
-{
-	x->raw[0] = (uintptr_t)x->regs;
-	x->raw[1] = x->exit ? x->regs->ax : x->regs->orig_ax;
-	return x->raw;
+	rec->args[0] = r->di;
+	rec->args[1] = r->si;
+	rec->args[2] = r->dx;
+	rec->args[3] = r->r10;
+	rec->args[4] = r->r8;
+	rec->args[5] = r->r9;
+	return rec;
 }
 
 /* What a probe on __x64_sys_NAME(const struct pt_regs *regs) sees. */
-static void *probed_regs(struct sys_ctx *x)
+static __attribute__((noinline)) void *probed_regs(struct hook_regs *p, const struct hook_regs *r, bool exit)
 {
-	struct hook_regs *p = &x->probed;
-
-	if (!x->have_regs) {
-		memset(p, 0, sizeof(*p));
-		p->orig_ax = (u64)-1;
-		p->di = (uintptr_t)x->regs;
-		x->have_regs = true;
-	}
-	p->ax = x->exit ? x->regs->ax : 0;
+	memset(p, 0, sizeof(*p));
+	p->orig_ax = (u64)-1;
+	p->di = (uintptr_t)r;
+	p->ax = exit ? r->ax : 0;
 	return p;
 }
 
-static inline void *context(struct sys_ctx *x, u32 form)
+HOT void *context(struct sys_ctx *x, struct hook_regs *regs, u32 form, bool exit)
 {
-	return likely(form == FORM_RECORD) ? record(x) : form == FORM_RAW ? raw_args(x) : probed_regs(x);
+	if (likely(form == FORM_RECORD))
+		return record(&x->rec, regs, exit);
+	if (form == FORM_REGS)
+		return probed_regs(&x->probed, regs, exit);
+	x->raw[0] = (uintptr_t)regs;
+	x->raw[1] = exit ? regs->ax : regs->orig_ax;
+	return x->raw;
 }
 
 /* True: a program replaced the call; its result is in regs->ax, and the programs behind it do not run. */
-static inline bool run_sys(struct sys_ctx *x, const struct hook_vec *v)
+HOT bool run_sys(const struct hook_set *s, const struct hook_vec *v, struct hook_regs *regs, bool exit)
 {
+	struct sys_ctx x;
 	struct run r;
 
-	for (u32 i = 0; i < v->nr; i++) {
-		const struct hook_call *c = &v->call[i];
-
-		r.overridden = false;
-		run_one(x->set, c, &r, context(x, c->form));
-		if (unlikely(r.overridden)) {
-			x->regs->ax = r.override;
+	for (const struct hook_call *c = v->call, *end = c + v->nr; c < end; c++)
+		if (run_one(s, c, &r, context(&x, regs, c->form, exit)) && unlikely(r.overridden)) {
+			regs->ax = r.override;
 			return true;
 		}
-	}
 	return false;
 }
 
-bool hook_fire_sys_enter(struct hook_regs *regs)
+HOT bool fire(struct hook_regs *regs, bool exit)
 {
 	const struct hook_set *s;
 	const struct hook_vec *v;
-	struct sys_ctx x;
+	u64 nr = regs->orig_ax, was, *word;
 	bool replaced = false;
-	u64 was, *word;
 
 	if (!READ_ONCE(hook_current))
 		return false;
 	word = run_begin(&was);
 	if (!word)
 		return false;
-	s = LOAD_ACQUIRE(hook_current);		/* pairs with swap() of learn.c */
-	v = !s ? NULL : regs->orig_ax < HOOK_NR_SYSCALLS ? s->enter[regs->orig_ax] : s->enter_all;
+	s = LOAD_ACQUIRE(hook_current);		/* pairs with hook_set_swap() */
+	v = NULL;
+	if (likely(s && nr < HOOK_NR_SYSCALLS))
+		v = exit ? s->exit[nr] : s->enter[nr];
+	else if (s)
+		v = exit ? s->exit_all : s->enter_all;
 	if (v) {
-		x.set = s;
-		x.regs = regs;
-		x.exit = x.have_record = x.have_regs = false;
-		regs->ax = (u64)-ENOSYS;
-		replaced = run_sys(&x, v);
+		if (!exit)
+			regs->ax = (u64)-ENOSYS;
+		replaced = run_sys(s, v, regs, exit);
 	}
 	run_end(word, was);
 	return replaced;
 }
 
+bool hook_fire_sys_enter(struct hook_regs *regs)
+{
+	return fire(regs, false);
+}
+
 void hook_fire_sys_exit(struct hook_regs *regs)
 {
-	const struct hook_set *s;
-	const struct hook_vec *v;
-	struct sys_ctx x;
-	u64 was, *word;
-
-	if (!READ_ONCE(hook_current))
-		return;
-	word = run_begin(&was);
-	if (!word)
-		return;
-	s = LOAD_ACQUIRE(hook_current);
-	v = !s ? NULL : regs->orig_ax < HOOK_NR_SYSCALLS ? s->exit[regs->orig_ax] : s->exit_all;
-	if (v) {
-		x.set = s;
-		x.regs = regs;
-		x.exit = true;
-		x.have_record = x.have_regs = false;
-		run_sys(&x, v);
-	}
-	run_end(word, was);
+	fire(regs, true);
 }
 
 /* ---- processes ---- */

@@ -229,3 +229,327 @@ TEST(a_tracepoint_has_the_kernels_record)
 	close(in);
 	close(out);
 }
+
+/* ---- probes of system calls ---- */
+
+/* Notes di of the probed function's registers and, through it, the call's first argument and number. */
+static int probing(int map, s32 override)
+{
+	struct bpf_insn p[64];
+	u32 at = 0;
+
+	p[at++] = MOV(6, 1);
+	p[at++] = LDX(7, 1, 112);					/* di: the call's registers */
+	for (u32 k = 0; k < 3; k++) {
+		static const int off[] = { 112, 120, 80 };		/* di, orig_ax, ax of the call */
+
+		p[at++] = INSN(BPF_ST | BPF_MEM | BPF_DW, 10, 0, -16, 0);
+		p[at++] = MOV(1, 10);
+		p[at++] = ADDI(1, -16);
+		p[at++] = MOVI(2, 8);
+		p[at++] = MOV(3, 7);
+		p[at++] = ADDI(3, off[k]);
+		p[at++] = CALL(BPF_FUNC_probe_read_kernel);
+		p[at++] = INSN(BPF_ST | BPF_MEM | BPF_W, 10, 0, -4, (s32)k);
+		p[at++] = MOV(2, 10);
+		p[at++] = ADDI(2, -4);
+		p[at++] = MOV(3, 10);
+		p[at++] = ADDI(3, -16);
+		p[at++] = MOVI(4, 0);
+		p[at++] = (struct bpf_insn[]){ MAPFD(1, map) }[0];
+		p[at++] = INSN(0, 0, 0, 0, 0);
+		p[at++] = CALL(BPF_FUNC_map_update_elem);
+	}
+	if (override) {
+		p[at++] = MOV(1, 6);
+		p[at++] = MOVI(2, override);
+		p[at++] = CALL(BPF_FUNC_override_return);
+	}
+	p[at++] = MOVI(0, 0);
+	p[at++] = EXIT();
+	return load(BPF_PROG_TYPE_KPROBE, p, at, 0);
+}
+
+#define KPROBE	8
+#define RET	1
+
+TEST(a_probe_of_a_system_call_finds_its_registers)
+{
+	int map = new_array(4), p = probing(map, 0), ev = event(KPROBE, 0, "__x64_sys_openat");
+	struct hook_regs r = call_of(NR_OPENAT), other = call_of(NR_GETPPID);
+	struct hook_wants w;
+	int link;
+
+	NEED(p >= 0 && ev >= 0);
+	link = link_event(p, ev, 0);
+	NEED(link >= 0);
+	w = learn();
+	CHECK(has(w.enter, NR_OPENAT) && !has(w.exit, NR_OPENAT) && !has(w.enter, NR_GETPPID));
+	r.di = 4242;
+	CHECK(!hook_fire_sys_enter(&r));
+	EQ(get(map, 0), 4242);
+	EQ(get(map, 1), NR_OPENAT);
+	EQ(get(map, 2), (u64)-ENOSYS);
+	other.di = 1;
+	hook_fire_sys_enter(&other);
+	EQ(get(map, 0), 4242);
+	close(link);
+	close(ev);
+	close(p);
+	close(map);
+}
+
+TEST(a_return_probe_sees_the_result)
+{
+	int map = new_array(2), p = noting(BPF_PROG_TYPE_KPROBE, map, (int[]){ 80 }, 1);
+	int ev = event(KPROBE, RET, "__x64_sys_getppid");
+	struct hook_regs r = call_of(NR_GETPPID);
+	struct hook_wants w;
+
+	NEED(p >= 0 && ev >= 0);
+	EQ(ioctl(ev, PERF_EVENT_IOC_SET_BPF, p), 0);
+	w = learn();
+	CHECK(!has(w.enter, NR_GETPPID) && has(w.exit, NR_GETPPID));
+	r.ax = 1234;
+	hook_fire_sys_exit(&r);
+	EQ(get(map, 0), 1);
+	EQ(get(map, 1), 1234);
+	close(ev);
+	close(p);
+	close(map);
+}
+
+TEST(override_return_replaces_the_call)
+{
+	int map = new_array(4), count = new_array(2), p = probing(map, -EPERM);
+	int q = noting(BPF_PROG_TYPE_KPROBE, count, NULL, 0), exit = noting(BPF_PROG_TYPE_TRACEPOINT, count, (int[]){ 16 }, 1);
+	int a = event(KPROBE, 0, "__x64_sys_openat"), b = event(KPROBE, 0, "__x64_sys_openat");
+	int c = event(PERF_TYPE_TRACEPOINT, tp_id("syscalls", "sys_exit_openat"), NULL);
+	struct hook_regs r = call_of(NR_OPENAT);
+
+	NEED(p >= 0 && q >= 0 && exit >= 0 && a >= 0 && b >= 0 && c >= 0);
+	EQ(ioctl(a, PERF_EVENT_IOC_SET_BPF, p), 0);
+	EQ(ioctl(b, PERF_EVENT_IOC_SET_BPF, q), 0);
+	EQ(ioctl(c, PERF_EVENT_IOC_SET_BPF, exit), 0);
+	learn();
+	CHECK(hook_fire_sys_enter(&r));
+	EQ(r.ax, (u64)-EPERM);
+	EQ(get(count, 0), 0);			/* probes behind it do not run */
+	hook_fire_sys_exit(&r);
+	EQ(get(count, 0), 1);
+	EQ(get(count, 1), (u64)-EPERM);
+	close(a);
+	learn();
+	r = call_of(NR_OPENAT);
+	CHECK(!hook_fire_sys_enter(&r));
+	EQ(get(count, 0), 2);
+	t_row("only at the entry of a system call");
+	a = event(KPROBE, RET, "__x64_sys_openat");
+	EQ(ioctl(a, PERF_EVENT_IOC_SET_BPF, p), -1);
+	EQ(errno, EINVAL);
+	EQ(link_event(p, a, 0), -EINVAL);
+	close(a);
+	close(b);
+	close(c);
+	close(p);
+	close(q);
+	close(exit);
+	close(map);
+	close(count);
+}
+
+static int opened(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 ? fd : 0;
+}
+
+TEST(what_can_be_probed)
+{
+	static const struct { const char *symbol; int err; } rows[] = {
+		{ "__x64_sys_openat", 0 }, { "__x64_sys_newfstat", 0 }, { "__x64_sys_bpf", 0 },
+		{ "__x64_sys_fstat", -ENOENT }, { "__x64_sys_", -ENOENT }, { "__x64_sys_nope", -ENOENT },
+		{ "sys_openat", -ENOENT }, { "do_sys_openat2", -ENOENT }, { "", -ENOENT },
+	};
+	struct perf_event_attr a = { .type = KPROBE, .size = sizeof(a) };
+	struct bpf_insn ret0[] = { MOVI(0, 0), EXIT() };
+	char name[600];
+	int ev, p;
+
+	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
+		t_row("kprobe of '%s'", rows[i].symbol);
+		EQ(opened(event(KPROBE, 0, rows[i].symbol)), rows[i].err);
+		EQ(opened(event(KPROBE, RET, rows[i].symbol)), rows[i].err);
+	}
+	t_row("a symbol that is too long");
+	memset(name, 'a', sizeof(name));
+	name[sizeof(name) - 1] = 0;
+	EQ(opened(event(KPROBE, 0, name)), -E2BIG);
+	t_row("a symbol that cannot be read");
+	EQ(opened(event(KPROBE, 0, (void *)8)), -EFAULT);
+	t_row("inside of a function");
+	a.kprobe_func = (u64)(uintptr_t)"__x64_sys_openat";
+	a.probe_offset = 4;
+	EQ(door_perf_event_open((u64)(uintptr_t)&a, -1, 0, -1, 0), -EINVAL);
+	t_row("by address");
+	a.kprobe_func = 0;
+	a.probe_offset = 0xffffffff81000000;
+	EQ(door_perf_event_open((u64)(uintptr_t)&a, -1, 0, -1, 0), -EINVAL);
+	t_row("sleepable programs are for uprobes");
+	p = load(BPF_PROG_TYPE_KPROBE, ret0, 2, BPF_F_SLEEPABLE);
+	ev = event(KPROBE, 0, "__x64_sys_openat");
+	EQ(link_event(p, ev, 0), -EINVAL);
+	close(p);
+	t_row("tracepoint programs are not for probes");
+	p = load(BPF_PROG_TYPE_TRACEPOINT, ret0, 2, 0);
+	EQ(link_event(p, ev, 0), -EINVAL);
+	close(p);
+	close(ev);
+}
+
+/* ---- several programs ---- */
+
+/* Notes TAG in slot n of the map, n counted in slot 0. */
+static int tagging(u32 type, int map, s32 tag)
+{
+	struct bpf_insn p[] = {
+		INSN(BPF_ST | BPF_MEM | BPF_W, 10, 0, -4, 0), MOV(2, 10), ADDI(2, -4), MAPFD(1, map),
+		CALL(BPF_FUNC_map_lookup_elem), INSN(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 12, 0),
+		LDX(1, 0, 0), ADDI(1, 1), STX(0, 1, 0), INSN(BPF_STX | BPF_MEM | BPF_W, 10, 1, -4, 0),
+		INSN(BPF_ST | BPF_MEM | BPF_DW, 10, 0, -16, tag), MOV(2, 10), ADDI(2, -4), MOV(3, 10), ADDI(3, -16),
+		MOVI(4, 0), MAPFD(1, map), CALL(BPF_FUNC_map_update_elem), MOVI(0, 0), EXIT(),
+	};
+
+	return load(type, p, ARRAY_SIZE(p), 0);
+}
+
+TEST(programs_of_a_point_run_in_the_order_they_were_attached)
+{
+	int map = new_array(16), prog[6], fd[6];
+	struct hook_regs r = call_of(NR_GETPPID);
+	static const u32 order[] = { 2, 4, 3, 5, 1 };	/* tags as they should come */
+
+	prog[1] = tagging(BPF_PROG_TYPE_KPROBE, map, 1);
+	fd[1] = event(KPROBE, 0, "__x64_sys_getppid");
+	EQ(ioctl(fd[1], PERF_EVENT_IOC_SET_BPF, prog[1]), 0);
+	for (int i = 2; i < 6; i++) {
+		bool raw = i == 3;
+
+		prog[i] = tagging(raw ? BPF_PROG_TYPE_RAW_TRACEPOINT : BPF_PROG_TYPE_TRACEPOINT, map, i);
+		NEED(prog[i] >= 0);
+		fd[i] = raw ? raw_open("sys_enter", prog[i]) :
+			event(PERF_TYPE_TRACEPOINT, i == 5 ? tp_id("raw_syscalls", "sys_enter") :
+							     tp_id("syscalls", "sys_enter_getppid"), NULL);
+		NEED(fd[i] >= 0);
+		if (!raw)
+			EQ(ioctl(fd[i], PERF_EVENT_IOC_SET_BPF, prog[i]), 0);
+	}
+	learn();
+	hook_fire_sys_enter(&r);
+	EQ(get(map, 0), 5);
+	for (u32 i = 0; i < 5; i++)
+		EQ(get(map, i + 1), order[i]);
+	for (int i = 1; i < 6; i++) {
+		close(fd[i]);
+		close(prog[i]);
+	}
+	close(map);
+}
+
+TEST(each_link_has_its_cookie)
+{
+	int map = new_array(4);
+	struct bpf_insn p[] = {
+		CALL(BPF_FUNC_get_attach_cookie), INSN(BPF_STX | BPF_MEM | BPF_DW, 10, 0, -16, 0),
+		INSN(BPF_STX | BPF_MEM | BPF_W, 10, 0, -4, 0), MOV(2, 10), ADDI(2, -4), MOV(3, 10), ADDI(3, -16),
+		MOVI(4, 0), MAPFD(1, map), CALL(BPF_FUNC_map_update_elem), MOVI(0, 0), EXIT(),
+	};
+	int tp = load(BPF_PROG_TYPE_TRACEPOINT, p, ARRAY_SIZE(p), 0), kp = load(BPF_PROG_TYPE_KPROBE, p, ARRAY_SIZE(p), 0);
+	int ev[3], link[3];
+	struct hook_regs r = call_of(NR_GETPPID);
+
+	NEED(tp >= 0 && kp >= 0);
+	ev[0] = event(PERF_TYPE_TRACEPOINT, tp_id("syscalls", "sys_enter_getppid"), NULL);
+	ev[1] = event(KPROBE, 0, "__x64_sys_getppid");
+	ev[2] = event(KPROBE, 0, "__x64_sys_getppid");
+	for (int i = 0; i < 3; i++) {
+		link[i] = link_event(i ? kp : tp, ev[i], (u64)i + 1);
+		NEED(link[i] >= 0);
+	}
+	learn();
+	hook_fire_sys_enter(&r);
+	for (u32 i = 0; i < 4; i++)
+		EQ(get(map, i), i);
+	for (int i = 0; i < 3; i++) {
+		close(link[i]);
+		close(ev[i]);
+	}
+	close(tp);
+	close(kp);
+	close(map);
+}
+
+/* ---- processes ---- */
+
+TEST(sched_records)
+{
+	int map = new_array(8), p[3], ev[3];
+	static const char *const names[] = { "sched_process_exec", "sched_process_fork", "sched_process_exit" };
+	static const int off[3][4] = { { -12, -16, -8, -20 }, { -12, -20, -8, -16 }, { -24, -28, -32, -8 } };
+	struct hook_wants w;
+
+	for (int i = 0; i < 3; i++) {
+		p[i] = noting(BPF_PROG_TYPE_TRACEPOINT, map, off[i], i == 2 ? 2 : 3);
+		ev[i] = event(PERF_TYPE_TRACEPOINT, tp_id("sched", names[i]), NULL);
+		EQ(ioctl(ev[i], PERF_EVENT_IOC_SET_BPF, p[i]), 0);
+	}
+	w = learn();
+	CHECK(w.sched_exec && w.sched_fork && w.sched_exit && !w.all_enter && !has(w.enter, 59));
+	hook_fire_sched_exec("/bin/true", 11, 12);
+	EQ(get(map, 0), 1);
+	EQ(get(map, 1), 11);
+	EQ(get(map, 2), 12);
+	EQ(get(map, 3), 10u << 16 | 20);
+	hook_fire_sched_fork("parent", 21, "child", 22);
+	EQ(get(map, 0), 2);
+	EQ(get(map, 1), 21);
+	EQ(get(map, 2), 22);
+	EQ(get(map, 3), 7u << 16 | 24);
+	hook_fire_sched_exit("gone", 31, 120, true);
+	EQ(get(map, 0), 3);
+	EQ(get(map, 1), 31);
+	EQ(get(map, 2), 120);
+	for (int i = 0; i < 3; i++) {
+		close(ev[i]);
+		close(p[i]);
+	}
+	close(map);
+}
+
+TEST(the_strings_of_a_record_are_where_it_says)
+{
+	int map = new_array(2);
+	struct bpf_insn p[] = {
+		MOV(6, 1), LDX4(7, 1, 16),			/* child_comm: length << 16 | offset */
+		INSN(BPF_ALU64 | BPF_AND | BPF_K, 7, 0, 0, 0xffff), INSN(BPF_ALU64 | BPF_ADD | BPF_X, 6, 7, 0, 0),
+		INSN(BPF_ST | BPF_MEM | BPF_DW, 10, 0, -16, 0), MOV(1, 10), ADDI(1, -16), MOVI(2, 8), MOV(3, 6),
+		CALL(BPF_FUNC_probe_read_kernel_str), INSN(BPF_ST | BPF_MEM | BPF_W, 10, 0, -4, 0), MOV(2, 10), ADDI(2, -4),
+		MOV(3, 10), ADDI(3, -16), MOVI(4, 0), MAPFD(1, map), CALL(BPF_FUNC_map_update_elem), MOVI(0, 0), EXIT(),
+	};
+	int prog = load(BPF_PROG_TYPE_TRACEPOINT, p, ARRAY_SIZE(p), 0);
+	int ev = event(PERF_TYPE_TRACEPOINT, tp_id("sched", "sched_process_fork"), NULL);
+	char text[9] = "";
+	u64 v;
+
+	NEED(prog >= 0);
+	EQ(ioctl(ev, PERF_EVENT_IOC_SET_BPF, prog), 0);
+	learn();
+	hook_fire_sched_fork("a", 1, "child", 2);
+	v = get(map, 0);
+	memcpy(text, &v, 8);
+	STR_EQ(text, "child");
+	close(ev);
+	close(prog);
+	close(map);
+}

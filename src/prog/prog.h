@@ -32,13 +32,14 @@ struct run {
 	struct prog *prog;
 	void *ctx;
 	struct obj_dir *dir;
+	u64 cookie;
+	/* one word, so that a run begins with one store for all of it */
 	u32 cpu;			/* leased slot; 0 when the program needs none */
-	bool leased, lease_nested;
 	u8 depth;
-	u8 fault;			/* fault_exit() wants it */
+	bool leased, lease_nested;
 	bool overridden;		/* bpf_override_return(): the hooked call is not to be made, but ... */
 	u64 override;			/* ... this returned */
-	u64 cookie;
+	u8 fault;			/* fault_exit() wants it */
 	u64 scratch[4];			/* of helpers that must hand out memory (LD_ABS, ...) */
 };
 #define RUN_MAX_DEPTH 4

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* run.c - entering and leaving a program.
+/* run.c - entering and leaving a program (run.h has the inline part).
  *
  * A run belongs to a thread. Runs nest when a signal handler fires a hook while its thread is inside another
  * run: up to RUN_MAX_DEPTH deep; the same program inside itself is a counted recursion miss, as in the kernel.
@@ -9,59 +9,28 @@
  * unlinked after its lease is gone, so that a handler always sees a whole chain. */
 #include <errno.h>
 
-#include "base/fault.h"
-#include "prog/prog.h"
+#include "prog/run.h"
 
 bool prog_force_interp;
 
-static int miss(struct prog *p, u64 *counter, int err)
+int prog_miss(struct prog *p, int err)
 {
+	u64 *counter = err == -EDEADLK ? &p->stats->recursion_misses : &p->stats->misses;
+
 	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 	return err;
 }
 
 int prog_enter(struct prog *p, struct run *r)
 {
-	struct run *prev = tls()->run;
-	int slot;
-
-	for (const struct run *q = prev; q; q = q->prev)
-		if (q->prog == p)
-			return miss(p, &p->stats->recursion_misses, -EDEADLK);
-	r->depth = prev ? prev->depth + 1 : 0;
-	if (r->depth >= RUN_MAX_DEPTH)
-		return miss(p, &p->stats->misses, -EBUSY);
-	r->prev = prev;
-	r->prog = p;
-	r->ctx = NULL;
-	r->dir = p->obj->dir;
-	r->cpu = 0;
-	r->leased = false;
-	r->cookie = 0;
-	r->overridden = false;
-	if (p->needs_cpu) {
-		slot = lease_take(r->dir->dom, &r->lease_nested);
-		if (slot < 0)
-			return miss(p, &p->stats->misses, -EBUSY);
-		r->cpu = slot;
-		r->leased = true;
-	}
-	r->fault = fault_enter();
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	tls()->run = r;
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	return 0;
+	return run_enter(p, r, 0);
 }
 
 void prog_exit(struct run *r, u64 runs, u64 ns)
 {
 	struct image_stats *st = r->prog->stats;
 
-	if (r->leased)
-		lease_drop(r->dir->dom, r->cpu, r->lease_nested);
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	tls()->run = r->prev;
-	fault_exit(r->fault);
+	run_leave(r);
 	if (runs) {
 		__atomic_fetch_add(&st->run_cnt, runs, __ATOMIC_RELAXED);
 		__atomic_fetch_add(&st->run_time_ns, ns, __ATOMIC_RELAXED);
