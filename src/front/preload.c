@@ -157,9 +157,25 @@ SKEP_API int ioctl(int fd, unsigned long cmd, ...)
 
 /* ---- attachments end ---- */
 
+static __typeof__(&close) real_close(void)
+{
+	return REAL(close);
+}
+
+/* close(2) is called from signal handlers, dlsym(3) must not be. */
+__attribute__((constructor)) static void find_close(void)
+{
+	real_close();
+}
+
 SKEP_API int close(int fd)
 {
-	return door_close(fd);
+	bool ours = door_closing(fd);
+	int ret = real_close()(fd);
+
+	if (unlikely(ours))
+		door_ended();
+	return ret;
 }
 
 /* ---- the file system that pins seem to live in ---- */

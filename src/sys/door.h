@@ -29,9 +29,9 @@ bool door_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off, v
 /* Cheap: does the fd's name look like an object of a kind ("/bpf-map/") of any directory? */
 bool door_fd_is(int fd, const char *kind);
 
-/* close(2); tells agents when it may have ended an attachment. */
-int door_close(int fd);
-void door_ended(void);				/* one may have ended: a pin is gone */
+/* Before close(2). True: that may end an attachment; call door_ended() behind it. */
+bool door_closing(int fd);
+void door_ended(void);				/* an attachment may have ended: tells the agents. errno is kept */
 
 /* epoll that knows ring maps and perf events: a regular file cannot be polled, its wake FIFO can. */
 int door_epoll_ctl(int ep, int op, int fd, struct epoll_event *ev);

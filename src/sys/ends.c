@@ -41,14 +41,9 @@ void door_ended(void)
 	errno = saved;
 }
 
-int door_close(int fd)
+bool door_closing(int fd)
 {
-	bool ours = unlikely(READ_ONCE(any)) && fd >= 0 && fd < MARKS && unmark(fd);
-	long ret = raw_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
-
-	if (unlikely(ours))
-		door_ended();
-	return (int)door_errno(ret);
+	return unlikely(READ_ONCE(any)) && fd >= 0 && fd < MARKS && unmark(fd);
 }
 
 __attribute__((destructor)) static void leave(void)

@@ -15,6 +15,8 @@
 void *__real_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t off) __attribute__((weak));
 int __real_ioctl(int fd, unsigned long cmd, ...) __attribute__((weak));
 int __real_faccessat(int at, const char *path, int mode, int flags) __attribute__((weak));
+int __real_open(const char *path, int flags, ...) __attribute__((weak));
+int __real_close(int fd) __attribute__((weak));
 FILE *__real_fopen(const char *path, const char *mode) __attribute__((weak));
 int __real_epoll_wait(int ep, struct epoll_event *ev, int n, int timeout) __attribute__((weak));
 
@@ -159,7 +161,6 @@ int __wrap_faccessat(int at, const char *path, int mode, int flags)
 	return __real_faccessat ? __real_faccessat(at, path, mode, flags) : faccessat(at, path, mode, flags);
 }
 
-/* open(2) is a cancellation point; nobody who links libbpf statically cancels threads inside of it. */
 int __wrap_open(const char *path, int flags, ...)
 {
 	mode_t mode;
@@ -171,7 +172,7 @@ int __wrap_open(const char *path, int flags, ...)
 	va_start(ap, flags);
 	mode = va_arg(ap, mode_t);
 	va_end(ap);
-	return (int)door_errno(raw_syscall(SYS_openat, AT_FDCWD, (long)path, flags, mode, 0, 0));
+	return __real_open ? __real_open(path, flags, mode) : open(path, flags, mode);
 }
 
 int __wrap_open64(const char *path, int flags, ...)
@@ -201,5 +202,10 @@ FILE *__wrap_fopen64(const char *path, const char *mode)
 
 int __wrap_close(int fd)
 {
-	return door_close(fd);
+	bool ours = door_closing(fd);
+	int ret = __real_close ? __real_close(fd) : close(fd);
+
+	if (unlikely(ours))
+		door_ended();
+	return ret;
 }
