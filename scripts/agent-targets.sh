@@ -3,10 +3,10 @@
 # attached to them and detached again, over and over. Each target runs plain first; under the agent it must end with the
 # same exit status and print the same. Prints "ok - ", "not ok - " or "skip - " lines. A target works for about SECONDS.
 set -u
-skep=$1 seconds=${2:-5}
+skep=$(realpath "$1") seconds=${2:-5}
 shift; [ $# -gt 0 ] && shift
 top=$(cd "$(dirname "$0")/.." && pwd)
-agent=$(dirname "$skep")/../lib/libskep-agent.so
+agent=$(cd "$(dirname "$skep")/../lib" && pwd)/libskep-agent.so
 tmp=$(mktemp -d "${SHM:-/dev/shm}/skep-targets-XXXXXX")
 own_home=${HOME:-/}
 export SKEP_DIR=$tmp/dir HOME=$tmp/home LC_ALL=C
@@ -66,25 +66,27 @@ all="dash make git python node gcc cxx signals musl go rust timeout nginx redis 
 churn() {
 	local n=0
 	while :; do
-		timeout -s INT "0.$((RANDOM % 8 + 1))" "$skep" run "$tmp/all.bpf.o" > /dev/null 2> "$tmp/churn.err"
+		timeout -s INT "0.$((RANDOM % 8 + 1))" "$skep" -j run "$tmp/all.bpf.o" > "$tmp/churn.out" 2> "$tmp/churn.err"
 		rc=$?
 		[ $rc -le 1 ] || [ $rc -ge 124 ] || { cat "$tmp/churn.err"; echo $rc; } >> "$tmp/churn.bad"
 		n=$((n + 1)); echo $n > "$tmp/churn.count"
+		grep -q '"key"' "$tmp/churn.out" && echo >> "$tmp/churn.seen"
 		sleep "0.0$((RANDOM % 10))"
 	done
 }
 
 one() {
-	local t=$1 needs=need_$1 missing= want got wrc rc
+	local t=$1 needs=need_$1 missing= want got wrc rc took
 	have ${!needs} || { skip "$t: $missing is not installed"; return; }
 	want=$("run_$t" 2>&1); wrc=$?
+	took=$SECONDS
 	got=$(export LD_PRELOAD=$agent; timeout -k 5 $((seconds * 6 + 60)) bash -c "$(declare -f "run_$t" free_port); top=$top tmp=$tmp own_home=$own_home seconds=$seconds; run_$t" 2>&1); rc=$?
 	if [ $rc -ne $wrc ]; then
 		not_ok "$t: exit status $rc, without the agent $wrc: $(tail -n 3 <<< "$got")"
 	elif [ "$got" != "$want" ]; then
 		not_ok "$t: prints something else: $(diff <(echo "$want") <(echo "$got") | head -n 6)"
 	else
-		ok "$t: same output and exit status ($(wc -l <<< "$want") lines), $(cat "$tmp/churn.count") attachments so far"
+		ok "$t: same output and exit status ($(wc -l <<< "$want") lines), $((SECONDS - took)) s, $(cat "$tmp/churn.count") attachments so far"
 	fi
 }
 
@@ -99,4 +101,6 @@ if [ -s "$tmp/churn.bad" ]; then
 	not_ok "attaching failed: $(head -n 3 "$tmp/churn.bad")"
 else
 	ok "attached and detached $(cat "$tmp/churn.count") times"
+	[ -s "$tmp/churn.seen" ] || not_ok "none of them saw a system call"
+	[ -s "$tmp/churn.seen" ] && ok "$(wc -l < "$tmp/churn.seen") of them saw system calls"
 fi

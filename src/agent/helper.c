@@ -427,6 +427,8 @@ static void __attribute__((noreturn)) helper_main(void)
 	close_fds();
 	raw_syscall3(SYS_chdir, (long)"/", 0, 0);
 	rt_lock_abandoned(&helper_tls);			/* by a helper that was killed */
+	if (dir)
+		WRITE_ONCE(dir->lock, 0);		/* likewise, or by the parent's helper while it forked: only helpers take it */
 	agent.proc->helper_err = open_directory();
 	if (!agent.proc->helper_err) {
 		if (!agents_take_exec(dir, agent.proc->pid, &agent.exec_nr, &old))

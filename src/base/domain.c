@@ -71,10 +71,14 @@ static bool proc_enter(void)
 {
 	u32 tid = self_tid(), seen = 0;
 
-	while (!__atomic_compare_exchange_n(&proc_page->busy, &seen, tid, false, __ATOMIC_ACQUIRE,
-					    __ATOMIC_RELAXED)) {
+	for (u32 n = 1; !__atomic_compare_exchange_n(&proc_page->busy, &seen, tid, false, __ATOMIC_ACQUIRE,
+						     __ATOMIC_RELAXED);
+	     n++) {
 		if (seen == tid)
 			return false;
+		/* one that was killed inside: a thread by exec, or the agent's helper. Not tgkill: a helper is no thread of ours. */
+		if (!(n % 64) && raw_syscall3(SYS_tkill, seen, 0, 0) == -ESRCH)
+			__atomic_compare_exchange_n(&proc_page->busy, &seen, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 		seen = 0;
 		sched_yield();
 	}
