@@ -90,6 +90,7 @@ static const struct cmd commands[] = {
 	{ "filter",  cmd_filter,   "EXPRESSION (-r FILE | -i IFACE) [-w FILE] [OPTIONS]", "packets that match, as tcpdump says it", filter_help },
 	{ "asm",     cmd_asm,      "FILE [-D NAME=VALUE] [OPTIONS]", "assemble a classic BPF program", asm_help },
 	{ "disasm",  cmd_disasm,   "FILE [OPTIONS]",                 "show a classic BPF program", disasm_help },
+	{ "seccomp", cmd_seccomp,  "explain FILE | eval FILE SYSCALL [ARGUMENT...]", "what a seccomp program does" },
 	{ "doctor",  cmd_doctor,   "",                               "what this machine allows", "" },
 	{ "gc",      cmd_gc,       "",                               "remove what nobody uses any more", "" },
 	{ "trace-pipe", cmd_trace_pipe, "[-n]",                      "what programs print by bpf_printk()", trace_pipe_help },

@@ -74,6 +74,7 @@ int cmd_btf(int argc, char **argv);
 int cmd_filter(int argc, char **argv);
 int cmd_asm(int argc, char **argv);
 int cmd_disasm(int argc, char **argv);
+int cmd_seccomp(int argc, char **argv);
 int cmd_feature(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_gc(int argc, char **argv);
