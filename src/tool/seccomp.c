@@ -222,7 +222,7 @@ static void remark(const struct sock_filter *in, u32 last, char buf[48])
 		word_text(in->k, buf);
 	else if (in->code == (BPF_RET | BPF_K))
 		action_text(in->k, buf);
-	else if (cbpf_op(in->code)->jump && BPF_SRC(in->code) == BPF_K && last == 0) {
+	else if (in->code == (BPF_JMP | BPF_JEQ | BPF_K) && last == 0) {
 		s = spec_syscall(in->k & ~0x40000000u);
 		snprintf(buf, 48, "%s%s", s ? s->uapi : "", in->k & 0x40000000 ? " (x32)" : "");
 	} else if (cbpf_op(in->code)->jump && BPF_SRC(in->code) == BPF_K && last == 4) {

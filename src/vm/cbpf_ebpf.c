@@ -225,6 +225,10 @@ static void packet_load(struct tr *t, u32 i)
  * fp + NLA_AT_FP: 4 bytes for an attribute's head; below: end, position. */
 enum { NLA_HEAD = NLA_AT_FP, NLA_END = NLA_AT_FP - 8, NLA_POS = NLA_AT_FP - 16 };
 
+#define JMP_K(op, reg, k)	INSN(BPF_JMP | (op) | BPF_K, reg, 0, 0, k)
+#define JMP_X(op, reg, src)	INSN(BPF_JMP | (op) | BPF_X, reg, src, 0, 0)
+#define STORE(reg, off)		INSN(BPF_STX | BPF_MEM | BPF_DW, 10, reg, off, 0)
+
 /* Reads N bytes at the offset in r2 to the head. */
 static void nla_read(struct tr *t, u32 n)
 {
@@ -233,6 +237,14 @@ static void nla_read(struct tr *t, u32 n)
 	alu64_k(t, BPF_ADD, 3, NLA_HEAD);
 	alu64_k(t, BPF_MOV, 4, (s32)n);
 	call(t, BPF_FUNC_skb_load_bytes);
+}
+
+/* Stores r2 as a number of which the verifier knows nothing: each turn of the loop begins in the same state. */
+static void nla_store_pos(struct tr *t)
+{
+	be(t, 2, 64);
+	be(t, 2, 64);
+	emit(t, STORE(2, NLA_POS));
 }
 
 /* A jump to be landed at T->cnt later; its index. */
@@ -247,10 +259,6 @@ static void land(struct tr *t, u32 at)
 	if (!t->err)
 		t->out[at].off = (s16)(t->cnt - at - 1);
 }
-
-#define JMP_K(op, reg, k)	INSN(BPF_JMP | (op) | BPF_K, reg, 0, 0, k)
-#define JMP_X(op, reg, src)	INSN(BPF_JMP | (op) | BPF_X, reg, src, 0, 0)
-#define STORE(reg, off)		INSN(BPF_STX | BPF_MEM | BPF_DW, 10, reg, off, 0)
 
 static void nla(struct tr *t, bool nest)
 {
@@ -275,7 +283,7 @@ static void nla(struct tr *t, bool nest)
 		alu32(t, BPF_MOV, 2, t->r.a);
 		alu64_k(t, BPF_ADD, 2, 4);
 	}
-	emit(t, STORE(2, NLA_POS));
+	nla_store_pos(t);
 	loop = t->cnt;
 	none[n++] = skip(t, INSN(BPF_JMP | BPF_JCOND, 0, BPF_MAY_GOTO, 0, 0));
 	load(t, BPF_DW, 2, 10, NLA_POS);
@@ -297,7 +305,7 @@ static void nla(struct tr *t, bool nest)
 	alu64_k(t, BPF_ADD, 1, 3);
 	alu64_k(t, BPF_AND, 1, -4);
 	alu64(t, BPF_ADD, 2, 1);
-	emit(t, STORE(2, NLA_POS));
+	nla_store_pos(t);
 	emit(t, INSN(BPF_JMP | BPF_JA, 0, 0, (s16)((s32)loop - (s32)t->cnt - 1), 0));
 	for (u32 i = 0; i < n; i++)
 		land(t, none[i]);

@@ -205,6 +205,7 @@ static u32 ones(u32 max)			/* the smallest 2^n - 1 that is not below MAX */
 	return max ? UINT32_MAX >> __builtin_clz(max) : 0;
 }
 
+/* No more than the verifier finds out, too: it knows nothing of quotients, and of products only where factors are small. */
 static u32 alu_max(u16 code, u32 a, u32 b)
 {
 	bool k = BPF_SRC(code) == BPF_K;
@@ -215,7 +216,7 @@ static u32 alu_max(u16 code, u32 a, u32 b)
 		r = (u64)a + b;
 		break;
 	case BPF_MUL:
-		r = (u64)a * b;
+		r = a <= UINT16_MAX && b <= UINT16_MAX ? (u64)a * b : UINT32_MAX;
 		break;
 	case BPF_AND:
 		r = MIN(a, b);
@@ -228,13 +229,7 @@ static u32 alu_max(u16 code, u32 a, u32 b)
 		r = k ? (u64)a << b : UINT32_MAX;
 		break;
 	case BPF_RSH:
-		r = k ? a >> b : a;
-		break;
-	case BPF_DIV:
-		r = k ? a / b : a;
-		break;
-	case BPF_MOD:
-		r = MIN(a, k ? b - 1 : UINT32_MAX);
+		r = k ? a >> b : UINT32_MAX;
 		break;
 	}
 	return r > UINT32_MAX ? UINT32_MAX : (u32)r;
@@ -300,7 +295,7 @@ static void step(struct flow *w, u32 i, struct flow_state *s)
 	switch (class_of(in)) {
 	case BPF_LD:
 		s->rep = is_packet_load(in) ? flow_load_rep(w, i) : REP_HOST;
-		s->a_max = load_max(in, s);
+		s->a_max = is_packet_load(in) && !flow_direct(w, i) ? UINT32_MAX : load_max(in, s);
 		return;
 	case BPF_LDX:
 		s->x_max = load_max(in, s);
