@@ -178,8 +178,11 @@ static void direct_load(struct tr *t, u32 i, u8 dst)
 	if (len)
 		check_len(t, base, len);
 	load(t, BPF_SIZE(in->code), dst, base, (s32)in->k);
-	if (BPF_SIZE(in->code) != BPF_B && flow_load_rep(&t->w, i) == REP_HOST)
-		be(t, dst, BPF_SIZE(in->code) == BPF_H ? 16 : 32);
+	if (BPF_SIZE(in->code) == BPF_B || flow_load_rep(&t->w, i) != REP_HOST)
+		return;
+	be(t, dst, BPF_SIZE(in->code) == BPF_H ? 16 : 32);
+	if (BPF_SIZE(in->code) == BPF_H)
+		alu32_k(t, BPF_AND, dst, 0xffff);	/* to the verifier, a swap gives anything */
 }
 
 /* libpcap's x + k does not wrap: it must lie in what a packet can have. (Larger k: flow_live() says no.) */
