@@ -12,7 +12,7 @@ command -v "${CLANG:-clang}" > /dev/null && export FILTER_NATIVE=${CLANG:-clang}
 
 # seconds of the clock, best of 3
 best() {
-	local min= t0 t
+	local min='' t0 t
 	for _ in 1 2 3; do
 		t0=$(date +%s%N); "$@" > /dev/null 2>&1; t=$(($(date +%s%N) - t0))
 		{ [ -z "$min" ] || [ "$t" -lt "$min" ]; } && min=$t

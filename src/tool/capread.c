@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* capread.c - see capread.h. The buffer holds at least one whole record. Of plain files it is a window onto the file, which
- * spares a third of the time; else what is left of it moves to the front when more is read. Files are untrusted: every length is checked against the buffer and CAP_MAX_RECORD. Formats: pcap-savefile(5),
- * draft-ietf-opsawg-pcapng. */
+ * spares a third of the time; else what is left of it moves to the front when more is read. Files are untrusted: every
+ * length is checked against the buffer and CAP_MAX_RECORD. Formats: pcap-savefile(5), draft-ietf-opsawg-pcapng. */
 #include "tool/capread.h"
 
 #include <errno.h>

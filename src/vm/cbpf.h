@@ -98,7 +98,8 @@ struct cbpf_text_error {
 	char text[160];
 };
 /* Reads any of the styles, told apart by how the text begins. Names: the caller's first, then built-in ones. The
- * program is not checked. LINE (may be NULL): where each instruction came from. 0, -EINVAL with *e filled, -E2BIG (more than CBPF_MAX_INSNS; *e as well). */
+ * program is not checked. LINE (may be NULL): where each instruction came from. 0, -EINVAL with *e filled, -E2BIG (more
+ * than CBPF_MAX_INSNS; *e as well). */
 int cbpf_parse(const char *text, size_t len, const struct cbpf_name *names, u32 nr_names,
 	       struct sock_filter out[CBPF_MAX_INSNS], u32 *n, u32 *line, struct cbpf_text_error *e);
 /* Built-in names: ETHERPROTO_IP, IPPROTO_TCP, TRUE, ... by index; NULL at the end. */

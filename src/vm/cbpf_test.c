@@ -2,9 +2,13 @@
 /* cbpf_test.c - classic BPF: every opcode on the reference interpreter and in the kernel (SO_ATTACH_FILTER on a socket pair,
  * any user may), what the kernel accepts, and the assembler: every form round, every error with line and column. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "spec/ctx.h"
@@ -222,6 +226,127 @@ TEST(every_opcode_has_a_row)
 	EQ(seen, cbpf_nr_ops);
 }
 
+/* ---- ancillary loads ---- */
+/* A frame with an IPv4 TCP segment, 20 bytes of options in its IP header: the payload begins at 14 + 40 + 20. Behind it, at
+ * ATTR, netlink attributes: 8 bytes of type 5, then 16 of type 6 | NLA_F_NESTED that hold 8 of type 9. */
+#define ATTR		96
+#define FRAME		(ATTR + 24)
+
+static struct skep_sk_buff frame(u8 *b)
+{
+	static const u16 attrs[] = { 8, 5, 0, 0, 16, 6 | 0x8000, 8, 9, 0, 0, 4, 10 };
+
+	memset(b, 0, FRAME);
+	b[12] = 8;
+	b[14] = 0x4a;
+	b[14 + 9] = 6;
+	b[14 + 40 + 12] = 0x50;
+	memcpy(b + ATTR, attrs, sizeof(attrs));
+	return (struct skep_sk_buff) {
+		.data = b, .data_end = b + FRAME, .len = FRAME, .wire_len = FRAME, .mac = b, .protocol = 0x0008, .pkt_type = 3,
+		.ifindex = 7, .mark = 0xdeadbeef, .queue_mapping = 0xfffe, .hash = 0x12345678, .vlan_tci = 0x2064,
+		.vlan_present = 1, .vlan_proto = 0x0081,
+	};
+}
+
+static const struct {
+	const char *ad, *text;
+	s64 a;				/* -1: any, but see below */
+} ancillary[] = {
+	{ "PROTOCOL",		"ld proto",			0x0800 },
+	{ "PKTTYPE",		"ld type",			3 },
+	{ "IFINDEX",		"ld ifidx",			7 },
+	{ "NLATTR",		"ld #96\nldx #5\nld nla",	96 },
+	{ "NLATTR",		"ld #96\nldx #6\nld nla",	104 },
+	{ "NLATTR",		"ld #96\nldx #7\nld nla",	0 },
+	{ "NLATTR",		"ld #96\nldx #9\nld nla",	0 },
+	{ "NLATTR",		"ld #117\nldx #5\nld nla",	0 },
+	{ "NLATTR",		"ld #-1\nldx #5\nld nla",	0 },
+	{ "NLATTR_NEST",	"ld #104\nldx #9\nld nlan",	108 },
+	{ "NLATTR_NEST",	"ld #104\nldx #10\nld nlan",	116 },
+	{ "NLATTR_NEST",	"ld #104\nldx #5\nld nlan",	0 },
+	{ "NLATTR_NEST",	"ld #117\nldx #5\nld nlan",	0 },
+	{ "MARK",		"ld mark",			0xdeadbeef },
+	{ "QUEUE",		"ld queue",			0xfffe },
+	{ "HATYPE",		"ld hatype",			772 },
+	{ "RXHASH",		"ld rxhash",			0x12345678 },
+	{ "CPU",		"ld cpu",			-1 },
+	{ "ALU_XOR_X",		"ld #12\nldx #10\nld xor_x",	6 },
+	{ "VLAN_TAG",		"ld vlan_tci",			0x2064 },
+	{ "VLAN_TAG_PRESENT",	"ld vlan_avail",		1 },
+	{ "PAY_OFFSET",		"ld poff",			74 },
+	{ "RANDOM",		"ld rand",			-1 },
+	{ "VLAN_TPID",		"ld vlan_tpid",			0x8100 },
+};
+
+static const char *in_a_line(const char *text)
+{
+	static char b[128];
+
+	snprintf(b, sizeof(b), "%s", text);
+	for (char *p = b; *p; p++)
+		*p = *p == '\n' ? ';' : *p;
+	return b;
+}
+
+TEST(ancillary_loads)
+{
+	u8 b[FRAME];
+
+	for (u32 i = 0; i < ARRAY_SIZE(ancillary); i++) {
+		struct skep_sk_buff skb = frame(b);
+		struct text *t = assemble("%s\nret a", ancillary[i].text);
+		s64 want = ancillary[i].a;
+		u32 interpreted;
+
+		t_row("ancillary: %s", in_a_line(ancillary[i].text));
+		cbpf_prepare(&skb, cbpf_wants(t->f, t->n), 772);
+		interpreted = cbpf_run(t->f, t->n, 0, &skb);
+		if (want < 0) {			/* a CPU's number, or random */
+			CHECK(strcmp(ancillary[i].ad, "CPU") || compiled(t, 0, &skb) < 4096);
+			CHECK(strcmp(ancillary[i].ad, "RANDOM") || interpreted != cbpf_run(t->f, t->n, 0, &skb) ||
+			      interpreted != cbpf_run(t->f, t->n, 0, &skb));
+			continue;
+		}
+		EQ(interpreted, want);
+		EQ(compiled(t, 0, &skb), want);
+		EQ(compiled(t, CBPF_PLAIN, &skb), want);
+	}
+	for (u32 a = 0; a < cbpf_nr_ads; a++) {
+		bool hit = false;
+
+		for (u32 i = 0; i < ARRAY_SIZE(ancillary); i++)
+			hit |= !strcmp(ancillary[i].ad, cbpf_ads[a].name);
+		t_row("ancillary load %s has a row", cbpf_ads[a].name);
+		CHECK(hit);
+	}
+}
+
+/* nla and nlan need no headers: a socket pair's packet will do. */
+TEST(netlink_attributes_in_the_kernel)
+{
+	u8 b[FRAME];
+
+	for (u32 i = 0; i < ARRAY_SIZE(ancillary); i++) {
+		struct text *t;
+		u8 got[FRAME];
+		int sv[2];
+
+		if (strncmp(ancillary[i].ad, "NLATTR", 6))
+			continue;
+		t_row("ancillary in the kernel: %s", in_a_line(ancillary[i].text));
+		frame(b);
+		t = assemble("%s\njeq #%lld, Y, N\nY: ret #-1\nN: ret #0", ancillary[i].text, (long long)ancillary[i].a);
+		NEED(!socketpair(AF_UNIX, SOCK_DGRAM, 0, sv));
+		EQ(setsockopt(sv[1], SOL_SOCKET, SO_ATTACH_FILTER, &(struct sock_fprog){ (u16)t->n, t->f },
+			      sizeof(struct sock_fprog)), 0);
+		EQ(send(sv[0], b, FRAME, 0), FRAME);
+		EQ(recv(sv[1], got, FRAME, MSG_DONTWAIT), FRAME);
+		close(sv[0]);
+		close(sv[1]);
+	}
+}
+
 /* ---- what is a program ---- */
 #define I(c, t, f, k)	{ c, t, f, (u32)(k) }
 
@@ -358,6 +483,47 @@ TEST(random_verdicts)
 }
 
 /* ---- seccomp ---- */
+/* In a child: installs the program, makes getppid(ARG); its errno, or that of installing. */
+static int kernel_seccomp(const struct sock_filter *f, u32 n, u64 arg)
+{
+	struct sock_fprog prog = { (u16)n, (struct sock_filter *)f };
+	pid_t pid = fork();
+	int status = 0;
+
+	if (!pid) {
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog))
+			_exit(errno);
+		_exit(syscall(SYS_getppid, arg) < 0 ? errno : 0);
+	}
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+TEST(seccomp_arguments)
+{
+	static const struct { const char *name, *text; } rows[] = {
+		{ "low half", "ld [16]\njne #0xddeeff00, no" },
+		{ "high half", "ld [20]\njne #0x99aabbcc, no" },
+		{ "number", "ld [0]\njne #110, no" },
+		{ "length", "ld len\njne #64, no" },
+		{ "wrong value", "ld [16]\njne #1, no" },
+	};
+	struct seccomp_data d = { .nr = SYS_getppid, .arch = 0xc000003e, .args = { 0x99aabbccddeeff00 } };
+
+	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct text *t = assemble("%s\nld [0]\njeq #%d, yes, other\nyes: ret #SECCOMP_RET_ERRNO+77\n"
+					  "no: ld [0]\njeq #%d, bad, other\nbad: ret #SECCOMP_RET_ERRNO+33\n"
+					  "other: ret #SECCOMP_RET_ALLOW", rows[i].text, SYS_getppid, SYS_getppid);
+		u32 last, ours = cbpf_run_seccomp(t->f, t->n, &d, &last) & SECCOMP_RET_DATA;
+
+		t_row("seccomp in the kernel, argument: %s", rows[i].name);
+		EQ(t->err, 0);
+		EQ(ours, strcmp(rows[i].name, "wrong value") ? 77 : 33);
+		EQ(kernel_seccomp(t->f, t->n, 0x99aabbccddeeff00), ours);
+	}
+}
+
 TEST(seccomp_rules)
 {
 	static const struct { const char *name; struct sock_filter f; const char *why; } rows[] = {
@@ -380,6 +546,9 @@ TEST(seccomp_rules)
 		EQ(cbpf_check(f, 2, CBPF_SECCOMP, &why), rows[i].why ? -EINVAL : 0);
 		if (rows[i].why)
 			HAS(why.text, rows[i].why);
+		t_row("seccomp in the kernel: %s", rows[i].name);
+		f[1] = (struct sock_filter) { BPF_RET | BPF_K, .k = SECCOMP_RET_ALLOW };
+		EQ(kernel_seccomp(f, 2, 0), rows[i].why ? EINVAL : 0);
 	}
 }
 

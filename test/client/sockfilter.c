@@ -269,9 +269,9 @@ static unsigned int value_of(int rx, int tx, const struct sock_filter *f, unsign
 		unsigned int mid = lo + (hi - lo) / 2;
 
 		memcpy(p, f, n * sizeof(*f));
-		p[n] = (struct sock_filter) J(0x25, 1, 0, mid);
-		p[n + 1] = (struct sock_filter) K(6, 0);
-		p[n + 2] = (struct sock_filter) K(6, -1);
+		p[n] = (struct sock_filter)J(0x25, 1, 0, mid);
+		p[n + 1] = (struct sock_filter)K(6, 0);
+		p[n + 2] = (struct sock_filter)K(6, -1);
 		while (recv(rx, b, sizeof(b), MSG_DONTWAIT) >= 0)
 			;
 		attach(rx, p, (unsigned short)(n + 3));
@@ -300,7 +300,7 @@ static void packet(int type)
 		return;
 	}
 	for (unsigned int i = 0; i < N(ads); i++) {
-		ad[0] = (struct sock_filter) K(0x20, SKF_AD_OFF + ads[i].off);
+		ad[0] = (struct sock_filter)K(0x20, SKF_AD_OFF + ads[i].off);
 		printf("packet %d: %s %u\n", type, ads[i].name, value_of(rx, tx, ad, 1));
 	}
 	printf("packet %d: len %u\n", type, value_of(rx, tx, len, 1));
