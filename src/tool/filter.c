@@ -368,7 +368,8 @@ static void totals(const struct filter_job *k)
 		}
 		if (k->o.check) {
 			json_u64(j, "checked", k->checked);
-			json_u64(j, "disagreed", k->disagreed);
+			json_u64(j, "disagreed", k->disagreed - k->disagreed_short);
+			json_u64(j, "disagreed_short", k->disagreed_short);
 		}
 		json_end(j, '}');
 		return;
@@ -422,7 +423,7 @@ static int check_alone(struct filter_job *k)
 	if (dlt < 0)
 		return fail(EXIT_USAGE, "no link type is called '%s'", k->o.link);
 	if (filter_code(k, (u32)dlt, &rc))
-		rc = k->disagreed ? EXIT_FAILED : 0;
+		rc = filter_check_failed(k) ? EXIT_FAILED : 0;
 	return rc;
 }
 

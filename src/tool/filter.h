@@ -38,6 +38,7 @@ struct filter_job {
 	bool done;			/* --count reached */
 	/* --check */
 	u64 checked, disagreed;
+	u64 disagreed_short;		/* of these: on packets cut short inside of what the filter reads */
 	bool witness_written;
 };
 
@@ -56,6 +57,14 @@ int filter_live(struct filter_job *k);		/* -i */
 u32 filter_check_packet(struct filter_job *k, struct filter_code *c, struct skep_sk_buff *skb);
 /* Both codes on generated packets. */
 void filter_check_generated(struct filter_job *k, struct filter_code *c);
+/* Code for the kernel (--kernel), which also reads VLAN tags that were taken off: does the optimised one differ? */
+bool filter_check_live(struct filter_job *k, const struct sock_filter *opt, u32 nr_opt, const struct sock_filter *plain,
+		       u32 nr_plain);
 void filter_check_report(const struct filter_job *k);
+/* Is the optimised code wrong on a packet that is whole? */
+static inline bool filter_check_failed(const struct filter_job *k)
+{
+	return k->disagreed > k->disagreed_short;
+}
 
 #endif

@@ -76,16 +76,32 @@ static int open_live(struct live *l)
 	return 0;
 }
 
+static int compile(struct live *l, bool optimise, struct bpf_program *bp)
+{
+	if (!pcap_compile(l->pcap, bp, l->k->expr, optimise, PCAP_NETMASK_UNKNOWN))
+		return 0;
+	return fail(EXIT_FAILED, "'%s': %s", l->k->expr, pcap_geterr(l->pcap));
+}
+
 static int kernel_filter(struct live *l)
 {
-	struct bpf_program bp;
-	int r = pcap_compile(l->pcap, &bp, l->k->expr, 1, PCAP_NETMASK_UNKNOWN);
+	struct bpf_program opt, plain;
+	int rc = compile(l, true, &opt), err;
+	bool use_plain;
 
-	if (!r) {
-		r = pcap_setfilter(l->pcap, &bp);
-		pcap_freecode(&bp);
+	if (rc)
+		return rc;
+	rc = compile(l, false, &plain);
+	if (!rc) {
+		use_plain = l->k->o.no_opt || (l->k->o.check && filter_check_live(l->k, libpcap_insns(&opt), opt.bf_len,
+										  libpcap_insns(&plain), plain.bf_len));
+		err = pcap_setfilter(l->pcap, use_plain ? &plain : &opt);
+		if (err)
+			rc = fail(EXIT_FAILED, "%s: the kernel does not take the filter: %s", l->k->o.iface, pcap_geterr(l->pcap));
+		pcap_freecode(&plain);
 	}
-	return r ? fail(EXIT_FAILED, "%s: the kernel does not take the filter: %s", l->k->o.iface, pcap_geterr(l->pcap)) : 0;
+	pcap_freecode(&opt);
+	return rc;
 }
 
 static int open_out(struct filter_job *k)
