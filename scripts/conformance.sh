@@ -8,6 +8,7 @@ src=$(ls /usr/src/linux-source-*.tar.xz 2>/dev/null | head -n 1)
 [ -n "$src" ] || { echo "conformance: no /usr/src/linux-source-*.tar.xz (apt install linux-source)" >&2; exit 3; }
 [ "$(id -u)" = 0 ] || { echo "conformance: needs root, to load programs into the kernel" >&2; exit 3; }
 t=$(mktemp -d)
+export SKEP_TARGET_BTF=/sys/kernel/btf/vmlinux	# the same types as the kernel
 export SKEP_DIR; SKEP_DIR=$(mktemp -d /dev/shm/skep-conf-XXXXXX)
 trap 'rm -rf "$t" "$SKEP_DIR"' EXIT
 tar -C "$t" --strip-components=1 --wildcards -xf "$src" '*/tools/testing/selftests/bpf/*.[ch]' \

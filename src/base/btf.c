@@ -83,8 +83,49 @@ s64 btf_size(const struct btf *b, u32 id)
 	return -EINVAL;
 }
 
+/* ---- names of large blobs: chains by hash, the lowest id first ---- */
+#define INDEX_FROM	4096		/* types */
+
+static u32 name_slot(const struct btf *b, const char *s)
+{
+	u64 h = 14695981039346656037ull;
+
+	while (*s)
+		h = (h ^ (u8)*s++) * 1099511628211ull;
+	return (u32)(h >> (64 - b->head_bits));
+}
+
+/* Without memory for it names are looked for one by one. */
+static void index_names(struct btf *b)
+{
+	if (b->base || b->nr < INDEX_FROM)
+		return;
+	for (b->head_bits = 12; b->head_bits < 20 && 1u << b->head_bits < b->nr; b->head_bits++)
+		;
+	b->heads = calloc((size_t)1 << b->head_bits, sizeof(u32));
+	b->chain = calloc(b->nr, sizeof(u32));
+	if (!b->heads || !b->chain) {
+		free(b->heads);
+		free(b->chain);
+		b->heads = b->chain = NULL;
+		return;
+	}
+	for (u32 id = b->nr; id-- > 1;) {
+		u32 *head = &b->heads[name_slot(b, btf_str(b, b->types[id]->name_off))];
+
+		b->chain[id] = *head;
+		*head = id;
+	}
+}
+
 s32 btf_find(const struct btf *b, const char *name, u32 kind)
 {
+	if (b->heads) {
+		for (u32 id = b->heads[name_slot(b, name)]; id; id = b->chain[id])
+			if (btf_kind(b->types[id]) == kind && !strcmp(btf_str(b, b->types[id]->name_off), name))
+				return (s32)id;
+		return -ENOENT;
+	}
 	for (u32 id = 1; id < btf_nr(b); id++) {
 		const struct btf_type *t = btf_type(b, id);
 
@@ -342,6 +383,7 @@ int btf_parse(const void *data, u32 size, const struct btf *base, struct sbuf *l
 		btf_free(b);
 		return err;
 	}
+	index_names(b);
 	*out = b;
 	return 0;
 }
@@ -352,6 +394,8 @@ void btf_free(struct btf *b)
 		return;
 	free(b->mem);
 	free(b->types);
+	free(b->heads);
+	free(b->chain);
 	free(b->res_ids);
 	free(b->res_sizes);
 	free(b);

@@ -19,6 +19,7 @@ struct btf {
 	const struct btf *base;		/* split BTF: ids below start_id live there; NULL otherwise */
 	u32 start_id, start_str;	/* both 0 without a base */
 	void *mem;			/* private: what data lies in */
+	u32 *heads, *chain, head_bits;	/* private: ids by name, of large blobs; NULL: none */
 	u32 *res_ids, *res_sizes;	/* private: per type, what it resolves to, and an array's size */
 };
 

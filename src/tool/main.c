@@ -36,6 +36,7 @@ static const char run_help[] =
 static const char verify_help[] =
 	"  -o, --output FORMAT      text, or csv as veristat prints it\n"
 	"  --prog NAME              only this program\n"
+	"  --target KERNEL          whose types and functions: skep, kernel (the running one), or a file of BTF\n"
 	"  --log-level N            print the verifier's log (1, 2) on stderr\n"
 	CC_HELP;
 

@@ -159,6 +159,8 @@ static const char *vmlinux_path(void)
 	static char path[32];
 	int fd;
 
+	if (getenv("SKEP_TARGET_BTF") && *getenv("SKEP_TARGET_BTF"))
+		return getenv("SKEP_TARGET_BTF");
 	if (!*path && (fd = vmlinux_fd_btf()) >= 0)
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	return *path ? path : NULL;

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tool/door.h"
 #include "tool/load.h"
@@ -13,6 +14,7 @@
 struct verify {
 	const char *format;		/* "text" or "csv" */
 	const char *prog;		/* only this one */
+	const char *target;		/* whose types: "skep", "kernel", or a file of BTF */
 	u32 log_level;
 	struct cc_opts cc;
 	struct load_log log;
@@ -153,12 +155,26 @@ static int check_file(struct verify *o, const char *path)
 	return rc;
 }
 
+/* Programs are checked against the types of another kernel; those that use them do not run here. */
+static int use_target(const char *target)
+{
+	const char *path = !strcmp(target, "kernel") ? "/sys/kernel/btf/vmlinux" : target;
+
+	if (!strcmp(target, "skep"))
+		return EXIT_OK;
+	if (access(path, R_OK))
+		return fail_errno(-errno, "skep verify: --target wants skep, kernel or a file of BTF: %s", path);
+	setenv("SKEP_TARGET_BTF", path, 1);
+	return EXIT_OK;
+}
+
 int cmd_verify(int argc, char **argv)
 {
-	struct verify o = { .format = "text" };
+	struct verify o = { .format = "text", .target = "skep" };
 	const struct opt_row rows[] = {
 		{ "--output|-o",  OPT_STR,  &o.format },
 		{ "--prog",       OPT_STR,  &o.prog },
+		{ "--target",     OPT_STR,  &o.target },
 		{ "--log-level",  OPT_U32,  &o.log_level },
 		{ "-I",           OPT_LIST, &o.cc.include },
 		{ "-D",           OPT_LIST, &o.cc.define },
@@ -172,7 +188,8 @@ int cmd_verify(int argc, char **argv)
 		return fail(EXIT_USAGE, "skep verify wants a file: an object (.bpf.o) or BPF C (.bpf.c)");
 	if (strcmp(o.format, "text") && strcmp(o.format, "csv"))
 		return fail(EXIT_USAGE, "skep verify: --output is text or csv, not '%s'", o.format);
-	rc = dir_usable();
+	rc = use_target(o.target);
+	rc = rc ? rc : dir_usable();
 	rc = rc ? rc : load_log_init(&o.log, o.log_level);
 	if (rc)
 		return rc;

@@ -166,6 +166,28 @@ static int walk_ptr(struct vfy_env *e, const struct btf *b, const struct btf_typ
 	return WALK_PTR;
 }
 
+/* The member M of struct NAME at AT is a number or a pointer (or an array of them). */
+static int walk_member(struct vfy_env *e, const struct btf *b, const char *name, const struct btf_member *m,
+		       const struct elem *x, u32 at, u32 off, u32 size, struct walk_to *to)
+{
+	const char *field = btf_str(b, m->name_off);
+	u32 each = x->array ? x->size / x->nelems : x->size, end = at + x->size;
+
+	at += x->array ? (off - at) / each * each : 0;
+	if (kind_of(x->t) == BTF_KIND_PTR) {
+		if (each != size || off != at)
+			return vfy_reject(e, VR_BTF_ACCESS, -EACCES, -1,
+					  "cannot access ptr member %s with moff %u in struct %s with off %u size %u",
+					  field, at, name, off, size);
+		return walk_ptr(e, b, x->t, field, to);
+	}
+	if (off + size > end && !(to->flags & RF_UNTRUSTED))
+		return vfy_reject(e, VR_BTF_ACCESS, -EACCES, -1,
+				  "access beyond the end of member %s (mend:%u) in struct %s with off %u size %u", field,
+				  end, name, off, size);
+	return WALK_SCALAR;
+}
+
 /* One struct, and those that lie in it at other offsets than the access. */
 static int walk_struct(struct vfy_env *e, const struct btf *b, const struct btf_type *t, u32 off, u32 size,
 		       struct walk_to *to)
@@ -190,7 +212,7 @@ again:
 	}
 	m = (const void *)(t + 1);
 	for (u32 i = 0; i < BTF_INFO_VLEN(t->info); i++) {
-		u32 at = member_bits(t, &m[i]) / 8, bits = member_bitfield(t, &m[i]), end;
+		u32 at = member_bits(t, &m[i]) / 8, bits = member_bitfield(t, &m[i]);
 		struct elem x;
 
 		if (off + size <= at)
@@ -205,36 +227,18 @@ again:
 		if (!elem_of(b, m[i].type, &x))
 			return vfy_reject(e, VR_BTF_ACCESS, -EFAULT, -1, "field %s doesn't have size",
 					  btf_str(b, m[i].name_off));
-		end = at + x.size;
-		if (off >= end)
+		if (off >= at + x.size)
 			continue;
-		if (x.array) {
-			u32 each = x.size / x.nelems;
-
-			at += (off - at) / each * each;
-			x.size = each;
+		if (!is_composite(x.t))
+			return walk_member(e, b, name, &m[i], &x, at, off, size, to);
+		at += x.array ? (off - at) / x.t->size * x.t->size : 0;
+		if (off == at) {
+			to->id = x.id;
+			return WALK_STRUCT;
 		}
-		if (is_composite(x.t)) {
-			if (off == at) {
-				to->id = x.id;
-				return WALK_STRUCT;
-			}
-			off -= at;
-			t = x.t;
-			goto again;
-		}
-		if (kind_of(x.t) == BTF_KIND_PTR) {
-			if (x.size != size || off != at)
-				return vfy_reject(e, VR_BTF_ACCESS, -EACCES, -1,
-						  "cannot access ptr member %s with moff %u in struct %s with off %u "
-						  "size %u", btf_str(b, m[i].name_off), at, name, off, size);
-			return walk_ptr(e, b, x.t, btf_str(b, m[i].name_off), to);
-		}
-		if (off + size > end && !(to->flags & RF_UNTRUSTED))
-			return vfy_reject(e, VR_BTF_ACCESS, -EACCES, -1,
-					  "access beyond the end of member %s (mend:%u) in struct %s with off %u size %u",
-					  btf_str(b, m[i].name_off), end, name, off, size);
-		return WALK_SCALAR;
+		off -= at;
+		t = x.t;
+		goto again;
 	}
 	return vfy_reject(e, VR_BTF_ACCESS, -EINVAL, -1, "struct %s doesn't have field at offset %d", name, (int)off);
 }
@@ -556,44 +560,14 @@ static int arg_type(struct vfy_env *e, u32 off, u32 *n, const struct btf_param *
 	return no_arg(e, *n);
 }
 
-/* A load of SIZE bytes at OFF of the arguments: V gets its type. -EACCES: not possible, the sentence why is noted. */
-int vfy_btf_ctx(struct vfy_env *e, int off, int size, struct vfy_reg *v)
+/* Argument N is the pointer type T; ROW: what ITER rows say of it. */
+static int ctx_ptr(struct vfy_env *e, const struct btf_type *t, const struct btf_param *param, u32 n, u32 row,
+		   struct vfy_reg *v)
 {
 	const struct btf *b = e->attach_btf;
-	const struct btf_param *param;
-	const struct btf_type *t, *t2;
-	u32 n, id, flags, to, row;
-	int err;
+	u32 to = t->type, flags;
+	const struct btf_type *t2 = to ? btf_skip_mods(b, &to) : NULL;
 
-	if (off % 8) {
-		vfy_note(e, "func '%s' offset %d is not multiple of 8", e->attach_name, off);
-		return -EACCES;
-	}
-	err = arg_type(e, (u32)off, &n, &param, &id);
-	if (err)
-		return err;
-	t = id ? btf_skip_mods(b, &id) : NULL;
-	if (t && scalar_arg(t)) {
-		vfy_reg_unknown(e, v);
-		return 0;
-	}
-	if (!t || kind_of(t) != BTF_KIND_PTR) {
-		vfy_note(e, "func '%s' arg%u '%s' has type %s. Only pointer access is allowed", e->attach_name, n,
-			 t ? btf_str(b, t->name_off) : "(anon)", t ? vfy_btf_kind_name(t) : "UNKNOWN");
-		return -EACCES;
-	}
-	if (size != 8) {
-		vfy_note(e, "func '%s' size %d must be 8", e->attach_name, size);
-		return -EACCES;
-	}
-	row = vfy_iter_arg(e, n);
-	if (row & SPEC_ARG_BUF) {
-		vfy_reg_ptr(v, R_BUF | RF_MAYBE_NULL | (row & SPEC_ARG_RDONLY ? RF_RDONLY : 0));
-		v->id = ++e->id_gen;
-		return 0;
-	}
-	to = t->type;
-	t2 = to ? btf_skip_mods(b, &to) : NULL;
 	if (t2 && (kind_of(t2) == BTF_KIND_FUNC_PROTO || kind_of(t2) == BTF_KIND_FWD)) {
 		vfy_note(e, "func '%s' arg%u type %s is not a struct", e->attach_name, n, vfy_btf_kind_name(t2));
 		return -EACCES;
@@ -624,6 +598,45 @@ int vfy_btf_ctx(struct vfy_env *e, int off, int size, struct vfy_reg *v)
 	}
 	vfy_btf_reg(e, v, b, to, flags);
 	return 0;
+}
+
+/* A load of SIZE bytes at OFF of the arguments: V gets its type. -EACCES: not possible, the sentence why is noted. */
+int vfy_btf_ctx(struct vfy_env *e, int off, int size, struct vfy_reg *v)
+{
+	const struct btf *b = e->attach_btf;
+	const struct btf_param *param;
+	const struct btf_type *t;
+	u32 n, id, row;
+	int err;
+
+	if (off % 8) {
+		vfy_note(e, "func '%s' offset %d is not multiple of 8", e->attach_name, off);
+		return -EACCES;
+	}
+	err = arg_type(e, (u32)off, &n, &param, &id);
+	if (err)
+		return err;
+	t = id ? btf_skip_mods(b, &id) : NULL;
+	if (t && scalar_arg(t)) {
+		vfy_reg_unknown(e, v);
+		return 0;
+	}
+	if (!t || kind_of(t) != BTF_KIND_PTR) {
+		vfy_note(e, "func '%s' arg%u '%s' has type %s. Only pointer access is allowed", e->attach_name, n,
+			 t ? btf_str(b, t->name_off) : "(anon)", t ? vfy_btf_kind_name(t) : "UNKNOWN");
+		return -EACCES;
+	}
+	if (size != 8) {
+		vfy_note(e, "func '%s' size %d must be 8", e->attach_name, size);
+		return -EACCES;
+	}
+	row = vfy_iter_arg(e, n);
+	if (row & SPEC_ARG_BUF) {
+		vfy_reg_ptr(v, R_BUF | RF_MAYBE_NULL | (row & SPEC_ARG_RDONLY ? RF_RDONLY : 0));
+		v->id = ++e->id_gen;
+		return 0;
+	}
+	return ctx_ptr(e, t, param, n, row, v);
 }
 
 /* A pointer that a field of another context holds: its type is the one of the kernel's struct of that name. */

@@ -19,6 +19,10 @@
 long __wrap_syscall(long nr, ...);
 long __real_syscall(long nr, ...);
 
+#ifdef SHIM_BEFORE
+void SHIM_BEFORE(void);
+#endif
+
 static struct thing {			/* by fd */
 	struct btf *btf;
 	struct vfy_map map;
@@ -123,6 +127,9 @@ static int prog_load(const union skep_attr *a)
 			.vmlinux_foreign = true, .attach_btf_id = a->attach_btf_id, .log_level = a->log_level,
 		};
 
+#ifdef SHIM_BEFORE
+		SHIM_BEFORE();
+#endif
 		err = vfy_check(&i, &out);
 	}
 	if (a->log_buf && out.log.s)
