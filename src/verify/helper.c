@@ -14,6 +14,7 @@ struct vfy_call {			/* what the arguments told */
 	const struct bpf_insn *insn;
 	const struct vfy_map *map;
 	u32 map_uid;
+	const struct spec_field *kptr;	/* kptr_xchg: the field */
 	u32 ref_obj_id, release_regno, dynptr_regno;
 	bool release_dynptr, changes_pkt, later;
 	bool raw;			/* the memory argument is output: its old content does not matter */
@@ -71,6 +72,8 @@ static int btf_fits(struct vfy_env *e, struct vfy_call *c, u32 regno, u32 arg, c
 	if ((r->type & RF_MAYBE_NULL) && (!(arg & ARG_MAYBE_NULL) || (arg & ARG_OBJ_RELEASE)))
 		return vfy_reject(e, VR_NULL, -EACCES, (int)regno, "Possibly NULL pointer passed to helper arg%u",
 				  regno);
+	if (c->kptr)
+		return vfy_kptr_new(e, regno, c->map, c->kptr);
 	if (id < 0)
 		return vfy_unsupported(e, (int)regno, c->h->name);
 	if (!vfy_btf_ids_match(e, r->btf, r->btf_id, (u32)r->off, e->in->vmlinux, (u32)id, strict))
@@ -109,6 +112,8 @@ static int type_fits(struct vfy_env *e, struct vfy_call *c, u32 regno, u32 arg)
 		type &= ~RF_MAYBE_NULL;
 	if (ARG_BASE(arg) == ARG_MEM)
 		type &= ~RF_SLICE_MASK;
+	if (c->kptr)			/* objects of the program's own are put there, too */
+		type &= ~RF_ALLOC;
 	for (u32 i = 0; fit[i]; i++)
 		if (type == fit[i])
 			return found(e, c, regno, arg, fit);
@@ -428,6 +433,10 @@ static int arg_judge(struct vfy_env *e, struct vfy_call *c, u32 n, u32 arg)
 		if (r->type != R_MAP_VALUE)
 			return vfy_unsupported(e, (int)regno, "locks of allocated objects");
 		return vfy_lock_arg(e, regno, REF_LOCK, strcmp(c->h->fixup, "spin_unlock"));
+	case ARG_KPTR:
+		c->map = r->map;
+		c->later = true;	/* not judged by the map's type */
+		return vfy_kptr_arg(e, regno, &c->kptr);
 	case ARG_TIMER:
 		c->map = r->map;
 		c->map_uid = r->map_uid;
@@ -659,6 +668,7 @@ static const struct {
 	{ "dynptr", fixup_none },
 	{ "spin_lock", fixup_none },
 	{ "spin_unlock", fixup_none },
+	{ "kptr_xchg", fixup_none },
 	{ "timer", fixup_none },
 	{ "timer_set_callback", fixup_timer_set_callback },
 	{ "dynptr_from_mem", fixup_dynptr_from_mem },
@@ -689,7 +699,11 @@ static const struct { u32 type; bool null; } ret_ptrs[] = {
 static int r0_btf(struct vfy_env *e, struct vfy_call *c)
 {
 	const struct spec_helper *h = c->h;
-	s32 id = h->btf[0] ? vfy_btf_id(e, h->btf[0], BTF_KIND_STRUCT) : -ENOENT;
+	s32 id;
+
+	if (c->kptr)
+		return vfy_kptr_old(e, c->map, c->kptr);
+	id = h->btf[0] ? vfy_btf_id(e, h->btf[0], BTF_KIND_STRUCT) : -ENOENT;
 
 	if (id < 0)
 		return vfy_unsupported(e, 0, h->name);

@@ -247,6 +247,8 @@ static const struct kf_fixup {
 	{ "from_skb_meta", fix_none },
 	{ "kmem_cache", fix_none },
 	{ "pkt_change", fix_none },
+	{ "obj_new", fix_none, vfy_obj_new },
+	{ "obj_drop", fix_none },
 	{ "async_callback", fix_async_callback },
 	{ "task_work", fix_task_work },
 	{ "res_lock", fix_none, ret_res_lock },

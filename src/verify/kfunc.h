@@ -42,6 +42,10 @@ int kf_iter_arg(struct vfy_env *e, struct kf *k, u32 regno);
 int kf_iter_next(struct vfy_env *e, struct kf *k);
 const struct vfy_reg *kf_iter_reg(struct vfy_env *e, const struct kf *k);
 
+/* kptr.c */
+int vfy_obj_new(struct vfy_env *e, struct kf *k);
+int kf_alloc_arg(struct vfy_env *e, struct kf *k, u32 regno);
+
 /* helper.c: what arguments of kfuncs share with those of helpers */
 int vfy_arg_offset(struct vfy_env *e, u32 regno, u32 arg);
 int vfy_arg_const_str(struct vfy_env *e, u32 regno);

@@ -400,6 +400,8 @@ static int judge(struct vfy_env *e, struct kf *k, u32 n, int kind)
 		return arg_dynptr(e, k, n);
 	case KA_ITER:
 		return kf_iter_arg(e, k, n + 1);
+	case KA_ALLOC:
+		return kf_alloc_arg(e, k, n + 1);
 	case KA_MAP:
 		return arg_map(e, k, n);
 	case KA_LATER:

@@ -260,6 +260,7 @@ static int map_value_mem(struct vfy_env *e, u32 regno, int off, int size, enum a
 {
 	const struct vfy_reg *r = &cur_regs(e)[regno];
 	const struct vfy_map *m = r->map;
+	const struct spec_field *kptr;
 	struct vfy_reg *v;
 	u64 val = 0;
 	int err;
@@ -269,6 +270,9 @@ static int map_value_mem(struct vfy_env *e, u32 regno, int off, int size, enum a
 	err = vfy_map_access_type(e, regno, off, size, t);
 	if (!err)
 		err = vfy_map_access(e, regno, off, size, false, false);
+	kptr = err ? NULL : vfy_record_kptr(e, regno, off);
+	if (kptr)
+		return vfy_kptr_mem(e, regno, kptr, value_regno);
 	if (err || t != ACC_READ || value_regno < 0)
 		return err;
 	v = &cur_regs(e)[value_regno];
@@ -649,7 +653,9 @@ int vfy_atomic(struct vfy_env *e, const struct bpf_insn *insn)
 /* ---- packet data moved or freed ---- */
 static void pkt_forget(struct vfy_frame *f, struct vfy_reg *r, void *arg)
 {
-	if (type_is_pkt(r->type) || R_BASE(r->type) == R_PKT_END || ((r->type & RF_SLICE_MASK) && vfy_dynptr_is_packet((r->type & RF_SLICE_MASK) / RF_SLICE(1))))
+	u32 slice = (r->type & RF_SLICE_MASK) / RF_SLICE(1);
+
+	if (type_is_pkt(r->type) || R_BASE(r->type) == R_PKT_END || (slice && vfy_dynptr_is_packet(slice)))
 		vfy_reg_invalid(arg, r);
 }
 

@@ -186,7 +186,8 @@ static bool refs_safe(struct vfy_env *e, const struct vfy_state *old, const stru
 	if (old->active_lock_ptr != cur->active_lock_ptr)
 		return false;
 	for (u32 i = 0; i < old->nr_refs; i++)
-		if (old->refs[i].type != cur->refs[i].type || old->refs[i].ptr != cur->refs[i].ptr || !ids_match(e, old->refs[i].id, cur->refs[i].id))
+		if (old->refs[i].type != cur->refs[i].type || old->refs[i].ptr != cur->refs[i].ptr ||
+		    !ids_match(e, old->refs[i].id, cur->refs[i].id))
 			return false;
 	return true;
 }

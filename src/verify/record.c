@@ -72,7 +72,20 @@ static int kptr_access(struct vfy_env *e, const struct spec_field *f, u32 regno,
 				  f->off, (unsigned long long)((u64)off + r->s.var.value));
 	if (size != 8)
 		return vfy_reject(e, VR_SPECIAL_FIELD, -EACCES, (int)regno, "%s access size must be BPF_DW", name);
-	return vfy_unsupported(e, (int)regno, "kptrs in map values");
+	return 0;
+}
+
+/* The kptr field that an access which was found good is to, NULL: none. OFF includes reg.off. */
+const struct spec_field *vfy_record_kptr(struct vfy_env *e, u32 regno, int off)
+{
+	const struct vfy_reg *r = &cur_regs(e)[regno];
+	const struct spec_record *rec = vfy_record_map(e, r->map);
+
+	for (u32 i = 0; i < rec->nr && tnum_is_const(r->s.var); i++)
+		if ((rec->f[i].type & (SPEC_FIELD_KPTRS | SPEC_FIELD_UPTR)) &&
+		    rec->f[i].off == (u64)(s64)off + r->s.var.value)
+			return &rec->f[i];
+	return NULL;
 }
 
 /* The access was found inside of the value. OFF includes reg.off. */
@@ -94,9 +107,22 @@ int vfy_record_access(struct vfy_env *e, u32 regno, int off, int size, bool help
 	return 0;
 }
 
+#define OBJECTS	(SPEC_FIELD_SPIN_LOCK | SPEC_FIELD_RES_LOCK | SPEC_FIELD_LIST | SPEC_FIELD_LIST_NODE | SPEC_FIELD_RBTREE | \
+		 SPEC_FIELD_RB_NODE | SPEC_FIELD_REFCOUNT | SPEC_FIELD_KPTRS)
+
 int vfy_record_touch(struct vfy_env *e, const struct btf *b, u32 id, int off, int size)
 {
-	return vfy_unsupported(e, -1, "objects that programs allocate");
+	const struct btf_type *t = btf_type(b, id);
+	const struct spec_record *rec;
+
+	if (!t || BTF_INFO_KIND(t->info) != BTF_KIND_STRUCT)
+		return 0;
+	rec = record_of(e, b, id, OBJECTS, t->size);
+	for (u32 i = 0; i < rec->nr; i++)
+		if (off < (s64)rec->f[i].off + rec->f[i].size && rec->f[i].off < (s64)off + size)
+			return vfy_reject(e, VR_SPECIAL_FIELD, -EACCES, -1, "direct access to %s is disallowed",
+					  spec_field_name(rec->f[i].type));
+	return 0;
 }
 
 /* Tracing programs that may interrupt anything. */

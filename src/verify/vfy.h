@@ -334,6 +334,12 @@ int vfy_record_access(struct vfy_env *e, u32 regno, int off, int size, bool help
 const struct spec_record *vfy_record_map(struct vfy_env *e, const struct vfy_map *m);
 void vfy_records_free(struct vfy_env *e);
 bool vfy_may_hold_lock(struct vfy_env *e, const struct vfy_reg *r);
+const struct spec_field *vfy_record_kptr(struct vfy_env *e, u32 regno, int off);
+/* ---- kptr.c ---- */
+int vfy_kptr_mem(struct vfy_env *e, u32 regno, const struct spec_field *f, int value_regno);
+int vfy_kptr_arg(struct vfy_env *e, u32 regno, const struct spec_field **f);
+int vfy_kptr_new(struct vfy_env *e, u32 regno, const struct vfy_map *m, const struct spec_field *f);
+int vfy_kptr_old(struct vfy_env *e, const struct vfy_map *m, const struct spec_field *f);
 /* ---- lock.c ---- */
 int vfy_lock_arg(struct vfy_env *e, u32 regno, u32 type, bool lock);
 int vfy_lock_call_ok(struct vfy_env *e, const struct bpf_insn *insn);
