@@ -64,6 +64,24 @@ static void move_refs(struct btf_type *t)
 	}
 }
 
+/* clang's names of the integers as gcc gives them to the kernel's: programs may print them. */
+static const char *const int_names[][2] = {
+	{ "short", "short int" }, { "unsigned short", "short unsigned int" }, { "long", "long int" },
+	{ "unsigned long", "long unsigned int" }, { "long long", "long long int" },
+	{ "unsigned long long", "long long unsigned int" },
+};
+
+static void rename_int(struct btf_type *t)
+{
+	const char *name = btf__name_by_offset(out, t->name_off);
+
+	for (u32 i = 0; btf_is_int(t) && i < ARRAY_SIZE(int_names); i++)
+		if (!strcmp(name, int_names[i][0])) {
+			t->name_off = (u32)btf__add_str(out, int_names[i][1]);
+			return;
+		}
+}
+
 static void copy_types(void)
 {
 	u32 n = btf__type_cnt(src);
@@ -78,6 +96,8 @@ static void copy_types(void)
 		}
 	for (u32 i = 1; i < btf__type_cnt(out); i++)
 		move_refs((struct btf_type *)btf__type_by_id(out, i));
+	for (u32 i = 1; i < btf__type_cnt(out); i++)
+		rename_int((struct btf_type *)btf__type_by_id(out, i));
 }
 
 /* ---- enumerations ---- */

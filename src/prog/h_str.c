@@ -7,14 +7,9 @@
  * (an address that cannot be the kernel's is -ERANGE to readers of kernel memory), and what is left behind a string. */
 enum space { USER, KERNEL };
 
-static bool kernel_address(u64 addr)
-{
-	return addr >= 0xffff800000000000ull;
-}
-
 static u64 bad_address(u64 addr, enum space where)
 {
-	return where == USER || kernel_address(addr) ? ERR(EFAULT) : ERR(ERANGE);
+	return where == USER ? ERR(EFAULT) : (u64)(s64)probe_error(addr);
 }
 
 /* What cannot be read comes out as zeroes. */

@@ -16,6 +16,12 @@
 #define PTR(r)		((void *)(uintptr_t)(r))
 #define ERR(e)		((u64)(s64)-(e))
 
+/* What a read of kernel memory at ADDR that failed returns: -EFAULT, or -ERANGE where no kernel memory can be. */
+static inline int probe_error(u64 addr)
+{
+	return addr >= 0xffff800000000000ull ? -EFAULT : -ERANGE;
+}
+
 /* The prototypes, also of those that are not written (never defined or used). */
 #define HELPER(id, name, ret, args, progs, flags, status, ...) HELPER_FN(name);
 #include "spec/helpers.def"

@@ -4,7 +4,7 @@
  * resolves is what is there. A member is here only if something fills it: see doc/btf.md. Layouts are skep's own where
  * nobody but CO-RE knows them; those of tracepoint records and pt_regs are Linux 6.18's.
  *
- * Needs u8..u64 and pid_t. Nothing else may be included here. */
+ * Needs u8..u64, bool, pid_t, uid_t and gid_t. Nothing may be included here. */
 #ifndef SKEP_SPEC_KTYPES_H
 #define SKEP_SPEC_KTYPES_H
 
@@ -12,11 +12,11 @@
 
 /* ---- tasks ---- */
 typedef struct {
-	u32 val;
+	uid_t val;
 } kuid_t;
 
 typedef struct {
-	u32 val;
+	gid_t val;
 } kgid_t;
 
 typedef struct {
@@ -106,7 +106,7 @@ struct trace_event_raw_sched_process_exit {
 	char comm[TASK_COMM_LEN];
 	pid_t pid;
 	int prio;
-	_Bool group_dead;
+	bool group_dead;
 	char __data[0];
 };
 
