@@ -300,6 +300,7 @@ static void filter_set(void)
 	if (!agent.filtered)
 		agent_notice(NOTICE_SECCOMP, 0, "");
 	agent.filtered = true;
+	WRITE_ONCE(task_quiet, true);
 }
 
 static void prctl_after(struct agent_thread *t, struct hook_regs *r)

@@ -214,14 +214,21 @@ static bool target_died(s32 pid)
 /* The end that nobody inside could tell of: killed, or by an exit_group() without a trampoline. Told here, as the target. */
 static void tell_end(void)
 {
+	static struct task_mem task;
 	struct who *w = &tls()->who;
 	struct agent_thread *t;
+	struct task_known known;
 	s32 pid = agent.proc->pid;
 
 	if (!agent.wants.sched_exit || READ_ONCE(agent.proc->end_told) || !target_died(pid))
 		return;
 	t = agent_thread_of(pid);
-	*w = (struct who){ .keep = true, .pid = pid, .tid = pid, .exiting = true };
+	task_known(&known);
+	*w = (struct who){ .keep = true, .pid = pid, .tid = pid, .exiting = true, .task = &task };
+	w->ppid = known.self.pid == pid ? known.parent.pid : known.self.pid;	/* a fork child that was never looked at */
+	w->exit_code = task_exit_code("/proc", pid);
+	if (t)
+		w->born = t->tls.who.born;
 	if (t && t->tls.who.comm_known)
 		memcpy(w->comm, t->tls.who.comm, sizeof(w->comm));
 	w->comm_known = t && t->tls.who.comm_known;
@@ -305,11 +312,27 @@ static bool quiet_begin(void)
 	       __atomic_compare_exchange_n(&agent.quiet, &waits, QUIET_TAKEN, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
+/* For bpf_get_current_task() and its like: what hooked threads cannot look up. */
+static void learn_who(bool now)
+{
+	static u64 next;		/* ms */
+	struct timespec t;
+	u64 ms;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	ms = (u64)t.tv_sec * 1000 + (u64)t.tv_nsec / 1000000;
+	if (!now && ms < next)
+		return;
+	next = ms + LINKS_MS;
+	task_learn("/proc", agent.proc->pid);
+}
+
 static void do_round(u32 request)
 {
 	u32 epoch = agents_epoch(dir), missing = 0;
 	bool quiet;
 
+	learn_who(true);
 	lock_for_round();
 	if (!hook_learn(dir, agent.scope, agent.proc->pid, &agent.wants)) {
 		signal_want(agent.wants.any, SIGNALS_MS);
@@ -407,6 +430,8 @@ static void serve(void)
 		agent_wakes_send();
 		follow_creds();
 		pending = hook_reap();
+		if (agent.wants.any)
+			learn_who(false);
 		if (!wait_for_work(epoch, request, pending ? REAP_MS : agent.wants.any ? LINKS_MS : IDLE_MS) &&
 		    agent.wants.any && !hook_links_alive(dir))
 			learn = true;

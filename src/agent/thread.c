@@ -189,7 +189,7 @@ static struct agent_thread *setup(u32 slot, u64 fs, s32 pid, s32 tid, bool share
 	memset(&t->level, 0, offsetof(struct agent_thread, tls) - offsetof(struct agent_thread, level));
 	memset(&t->tls, 0, sizeof(t->tls));
 	memset(&t->task, 0, sizeof(t->task));
-	t->tls.who = (struct who){ .keep = true, .task = &t->task };
+	t->tls.who = (struct who){ .keep = true, .task = &t->task, .pid = pid, .tid = tid };
 	t->nr_clones = t->nr_vforks = 0;
 	t->owner_pid = pid;
 	t->owner_tid = tid;

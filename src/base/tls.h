@@ -17,6 +17,7 @@ struct who {
 	bool creds_known, comm_known;
 	bool exiting;			/* in exit(2): exit_code is valid */
 	s32 pid, tid;			/* getpid(), gettid(); 0: ask */
+	s32 ppid;			/* where getppid() would say another's (the helper, for its target); 0: ask */
 	u32 uid, gid;			/* real ones, valid with creds_known */
 	s32 exit_code;
 	char comm[16];

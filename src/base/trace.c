@@ -21,6 +21,7 @@
 #include "base/fault.h"
 #include "base/obj_int.h"
 #include "base/rawsys.h"
+#include "base/tls.h"
 #include "base/trace.h"
 
 #define TRACE_MAGIC	0x43525453u	/* "STRC" */
@@ -172,6 +173,19 @@ static void append(struct ring *r, const struct record *rec, const char *text)
 	STORE_RELEASE(r->head, head + rec->size);
 }
 
+/* Who writes: as kept for the thread (tls.h), else as the kernel says. */
+static void stamp(struct record *rec)
+{
+	const struct who *w = &tls()->who;
+
+	rec->pid = w->tid ? (u32)w->tid : (u32)raw_syscall3(SYS_gettid, 0, 0, 0);
+	rec->tgid = w->pid ? (u32)w->pid : (u32)raw_syscall3(SYS_getpid, 0, 0, 0);
+	if (w->comm_known)
+		memcpy(rec->comm, w->comm, sizeof(rec->comm));
+	else if (!w->keep)		/* else there is nothing to be had (task_quiet) */
+		raw_syscall3(SYS_prctl, PR_GET_NAME, (long)rec->comm, 0);
+}
+
 static void wake_readers(struct ring *r)
 {
 	__atomic_fetch_add(&r->wake, 1, __ATOMIC_SEQ_CST);
@@ -192,11 +206,9 @@ void trace_write(struct obj_dir *d, u32 prog, const char *text, u32 len)
 	rec.size = (u32)ALIGN_UP(sizeof(rec) + rec.len, 8u);
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	rec.ns = (u64)now.tv_sec * 1000000000u + (u64)now.tv_nsec;
-	rec.pid = (u32)raw_syscall3(SYS_gettid, 0, 0, 0);
-	rec.tgid = (u32)raw_syscall3(SYS_getpid, 0, 0, 0);
+	stamp(&rec);
 	cpu = sched_getcpu();
 	rec.cpu = cpu < 0 ? 0 : (u32)cpu;
-	raw_syscall3(SYS_prctl, PR_GET_NAME, (long)rec.comm, 0);
 	err = lock_take(d->dom, &t->ring->lock);
 	if (err < 0) {
 		lose(t->ring, 1);

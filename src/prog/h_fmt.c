@@ -4,6 +4,7 @@
 #include "base/trace.h"
 #include "prog/fmt.h"
 #include "prog/helper.h"
+#include "prog/task.h"
 #include "spec/fmt.h"
 
 #define TRACE_PRINTK_ARGS	3
@@ -13,6 +14,13 @@ static u64 trace(u64 fmt, u64 size, const u64 *args, u32 nargs)
 {
 	char text[TRACE_TEXT];
 	int len = fmt_print(text, sizeof(text), PTR(fmt), (u32)size, args, nargs);
+	char comm[TASK_COMM_LEN];
+
+	if (tls()->who.keep && !tls()->who.comm_known) {	/* once, for this line and all later ones */
+		task_pid();
+		task_tid();
+		task_comm(comm);
+	}
 
 	if (len >= 0)
 		trace_write(run_self()->dir, run_self()->prog->id, text, MIN((u32)len, TRACE_TEXT - 1u));

@@ -147,7 +147,7 @@ static u64 signal_self(u32 sig, bool thread)
 
 	if (sig > _NSIG - 1)
 		return ERR(EINVAL);
-	if (tls()->who.exiting || task_pid() == 1)
+	if (tls()->who.exiting || task_pid() == 1 || task_quiet)
 		return ERR(EPERM);
 	info.si_signo = (int)sig;
 	if (thread)

@@ -19,6 +19,9 @@
 
 /* ---- identity ---- */
 
+bool task_quiet;
+static struct cred last_cred = { { 65534 }, { 65534 }, { 65534 }, { 65534 }, { 65534 }, { 65534 } };
+
 s32 task_pid(void)
 {
 	struct who *w = &tls()->who;
@@ -45,10 +48,16 @@ s32 task_tid(void)
 	return tid;
 }
 
+/* Under task_quiet those that the process had when somebody asked last. */
 static void ask_creds(struct cred *c)
 {
+	if (unlikely(READ_ONCE(task_quiet))) {
+		*c = last_cred;
+		return;
+	}
 	raw_syscall3(SYS_getresuid, (long)&c->uid, (long)&c->euid, (long)&c->suid);
 	raw_syscall3(SYS_getresgid, (long)&c->gid, (long)&c->egid, (long)&c->sgid);
+	last_cred = *c;
 }
 
 /* What is kept includes what the task's cred points to. */
@@ -75,12 +84,31 @@ const char *task_comm(char buf[TASK_COMM_LEN])
 	if (likely(w->comm_known))
 		return w->comm;
 	memset(buf, 0, TASK_COMM_LEN);
+	if (unlikely(READ_ONCE(task_quiet))) {
+		struct task_known k;
+
+		task_known(&k);
+		memcpy(buf, k.self.comm, TASK_COMM_LEN);
+		return buf;
+	}
 	raw_syscall3(SYS_prctl, PR_GET_NAME, (long)buf, 0);
 	if (w->keep) {
 		memcpy(w->comm, buf, TASK_COMM_LEN);
 		w->comm_known = true;
 	}
 	return buf;
+}
+
+static s32 parent_pid(void)
+{
+	struct task_known k;
+
+	if (tls()->who.ppid)
+		return tls()->who.ppid;
+	if (likely(!READ_ONCE(task_quiet)))
+		return (s32)raw_syscall3(SYS_getppid, 0, 0, 0);
+	task_known(&k);
+	return k.self.pid == task_pid() ? k.parent.pid : 0;
 }
 
 #ifdef SKEP_AGENT
@@ -241,7 +269,7 @@ static void fill_leader(struct task_mem *m, const struct proc_task *self)
 
 const struct task_struct *task_current(void)
 {
-	s32 pid = task_pid(), tid = task_tid(), ppid = (s32)raw_syscall3(SYS_getppid, 0, 0, 0);
+	s32 pid = task_pid(), tid = task_tid(), ppid = parent_pid();
 	struct task_mem *m = memory(tid);
 	struct task_known k;
 
@@ -261,7 +289,7 @@ const struct task_struct *task_current(void)
  * parent that it cannot see, getppid() 0, may be of another pid namespace). */
 bool task_known_of_self(struct task_known *k)
 {
-	s32 pid = task_pid(), ppid = (s32)raw_syscall3(SYS_getppid, 0, 0, 0);
+	s32 pid = task_pid(), ppid = parent_pid();
 
 	learn_if_old(pid, ppid);
 	return task_known(k) && (k->self.pid == pid || (ppid && k->self.pid == ppid));

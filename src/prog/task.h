@@ -24,6 +24,10 @@ struct task_mem {
 /* This thread's, filled. NULL: no memory. Async-signal-safe, as all but task_learn(). */
 const struct task_struct *task_current(void);
 
+/* The target has a seccomp filter of its own, which may kill for any system call: none is made any more to find out who it
+ * is. What is not kept then (tls()->who) comes from what was learnt last. Set by the agent before its thread goes on. */
+extern bool task_quiet;
+
 s32 task_pid(void);				/* of the thread group */
 s32 task_tid(void);
 u64 task_uid_gid(void);				/* gid << 32 | uid */
@@ -48,6 +52,8 @@ struct task_known {
 /* Ask for all that of process PID, below PROC ("/proc", or where the caller sees it). Opens files. One caller at a time
  * (others return -EBUSY). 0 or -errno: what was known before stays. */
 int task_learn(const char *proc, s32 pid);
+/* How process PID ended, as task_struct.exit_code has it: of a zombie; 0 if that cannot be known. Opens a file. */
+int task_exit_code(const char *proc, s32 pid);
 /* What was learnt last, of whatever process it is; false (and zeroes): nothing. */
 bool task_known(struct task_known *k);
 bool task_known_lately(s32 pid, s32 ppid);

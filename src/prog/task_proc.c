@@ -147,6 +147,20 @@ static int read_stat(const char *proc, s32 pid, struct proc_task *t, s32 *ppid)
 	return err ? err : parse_stat(text, t, ppid);
 }
 
+/* Field 52, the last one. */
+int task_exit_code(const char *proc, s32 pid)
+{
+	char text[1024], *s;
+	size_t n;
+
+	if (read_proc(proc, pid, "/stat", text, sizeof(text)))
+		return 0;
+	for (n = strlen(text); n && (text[n - 1] < '0' || text[n - 1] > '9'); n--)
+		text[n - 1] = 0;
+	s = strrchr(text, ' ');
+	return s ? (int)number(&(const char *){ s + 1 }) : 0;
+}
+
 /* ---- cgroup ---- */
 
 static const char *const mounts[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
