@@ -26,7 +26,7 @@
 
 struct side {
 	bool kernel;
-	int map[5];			/* [0] unused */
+	int map[6];			/* [0] unused */
 	int btf;
 	int prog, err;
 	u64 r0;
@@ -82,6 +82,9 @@ static void make_maps(struct side *s)
 	s->map[2] = map(s, BPF_MAP_TYPE_ARRAY, OUT_SIZE, 1, BPF_F_RDONLY_PROG);
 	s->map[3] = map(s, BPF_MAP_TYPE_HASH, 8, 8, 0);
 	s->map[4] = map(s, BPF_MAP_TYPE_ARRAY, 8, 4, 0);
+	a = (union bpf_attr){ .map_type = BPF_MAP_TYPE_RINGBUF, .max_entries = 4096 };
+	s->map[5] = (int)bpf(s, BPF_MAP_CREATE, &a);
+	memset(&a, 0, sizeof(a));
 	strcpy((char *)in, "hello");
 	strcpy((char *)in + 16, "-12x");
 	strcpy((char *)in + 32, " 077");
@@ -126,7 +129,7 @@ static void setup(void)
 {
 	char *p = mmap(NULL, 4 * 16384, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	munmap(p + 4096, 3 * 16384);
+	mprotect(p + 4096, 4 * 16384 - 4096, PROT_NONE);	/* not unmapped: it would be mapped again by somebody */
 	edge = p + 4096 - 5;
 	strcpy(edge, "page");
 	prctl(PR_SET_NAME, "helpers_test");
