@@ -298,7 +298,7 @@ void signal_hook_begin(struct agent_thread *t, const struct hook_regs *r)
 		follow_epoch(t);
 	if (!t->sig.epoch)
 		return;
-	t->tls.fault_how = FAULT_DIRECT;
+	t->tls.fault_how = likely(!t->sig.really) ? FAULT_DIRECT : FAULT_KERNEL;
 	if (unlikely(r->sp - t->sig.alt_base < t->sig.alt_size))
 		careful_begin(t);
 }
