@@ -46,6 +46,8 @@ struct agent_thread {
 	u32 nr_recs;
 	u64 deferred;			/* signals put off during hooks: a stub that finds it nonzero when it is back on the
 					 * target's stack goes on through agent_deferred (signal.h) */
+	u64 alt_base, alt_size;		/* the target's alternate stack: on it stubs go on through agent_careful (signal.h) */
+	u64 hook_mask, careful;		/* which did: the target's real mask, all is blocked; copies must not fault */
 	struct agent_rec rec[AGENT_RECS];
 	struct signal_thread sig;
 	/* the rest */

@@ -52,9 +52,9 @@ static u64 change_real(struct agent_thread *t, const struct change *c)
 {
 	u64 owned = signal_owned, ours = owned | READ_ONCE(t->deferred), before, set = c->set;
 
-	if (t->sig.careful) {
-		before = t->sig.hook_mask;
-		t->sig.hook_mask = (apply(c, before) & ~owned) | t->sig.really;
+	if (t->careful) {
+		before = t->hook_mask;
+		t->hook_mask = (apply(c, before) & ~owned) | t->sig.really;
 		return before & ~owned;
 	}
 	if (!c->any)
@@ -206,8 +206,8 @@ static void altstack_ask(struct agent_thread *t)
 	stack_t ss = { 0 };
 	bool there = !raw_syscall3(SYS_sigaltstack, 0, (long)&ss, 0) && !(ss.ss_flags & SS_DISABLE);
 
-	t->sig.alt_base = there ? (u64)ss.ss_sp : 0;
-	t->sig.alt_size = there ? ss.ss_size : 0;
+	t->alt_base = there ? (u64)ss.ss_sp : 0;
+	t->alt_size = there ? ss.ss_size : 0;
 }
 
 static void altstack_exit(struct agent_thread *t, struct hook_regs *r)
@@ -283,39 +283,54 @@ static void follow_epoch(struct agent_thread *t)
 		raw_mask(SIG_UNBLOCK, signal_owned, NULL);
 }
 
-/* The target is on its alternate stack, which the kernel cannot tell while we are on ours: a signal with SA_ONSTACK would
- * start there again from the top. So none comes now, and copies do not fault; see doc/agent.md for the instructions between. */
-static void careful_begin(struct agent_thread *t)
-{
-	raw_mask(SIG_SETMASK, ~signal_owned, &t->sig.hook_mask);
-	t->sig.careful = true;
-	t->tls.fault_how = FAULT_KERNEL;
-}
-
 void signal_hook_begin(struct agent_thread *t, const struct hook_regs *r)
 {
 	if (unlikely(t->sig.epoch != READ_ONCE(signal_epoch)))
 		follow_epoch(t);
 	if (!t->sig.epoch)
 		return;
-	t->tls.fault_how = likely(!t->sig.really) ? FAULT_DIRECT : FAULT_KERNEL;
-	if (unlikely(r->sp - t->sig.alt_base < t->sig.alt_size))
-		careful_begin(t);
+	t->tls.fault_how = likely(!t->sig.really && !t->careful) ? FAULT_DIRECT : FAULT_KERNEL;
 }
 
 void signal_hook_end(struct agent_thread *t)
 {
-	if (likely(!t->sig.careful))
+	if (likely(!t->careful))
 		return;
-	t->sig.careful = false;
+	t->careful = 0;
 	t->tls.fault_how = FAULT_DIRECT;
 	/* unblocked when we are back on the target's stack */
-	__atomic_fetch_or(&t->deferred, ~t->sig.hook_mask & ~signal_owned, __ATOMIC_RELAXED);
+	__atomic_fetch_or(&t->deferred, ~t->hook_mask & ~signal_owned, __ATOMIC_RELAXED);
 }
 
-/* ---- signals put off ---- */
+/* ---- signals put off, and kept away ---- */
 
 __asm__(".text\n"
+	".globl agent_careful\n"
+	".hidden agent_careful\n"
+	".type agent_careful, @function\n"
+	"agent_careful:\n"
+	"	leaq	-128(%rsp), %rsp\n"
+	"	pushfq\n"
+	"	pushq	%rax\n	pushq	%rdx\n	pushq	%rsi\n	pushq	%rdi\n	pushq	%r10\n"
+	"	pushq	%rcx\n	pushq	%r11\n"
+	"	movq	signal_owned(%rip), %rax\n"
+	"	notq	%rax\n"
+	"	pushq	%rax\n"
+	"	movl	$14, %eax\n"
+	"	movl	$2, %edi\n"		/* SIG_SETMASK */
+	"	movq	%rsp, %rsi\n"
+	"	leaq	72(%r11), %rdx\n"
+	"	movl	$8, %r10d\n"
+	"	syscall\n"
+	"	popq	%rax\n"
+	"	popq	%r11\n	popq	%rcx\n"
+	"	movq	$1, 80(%r11)\n"
+	"	popq	%r10\n	popq	%rdi\n	popq	%rsi\n	popq	%rdx\n	popq	%rax\n"
+	"	popfq\n"
+	"	leaq	128(%rsp), %rsp\n"
+	"	jmp	*%rcx\n"
+	".size agent_careful, . - agent_careful\n"
+
 	".globl agent_deferred\n"
 	".hidden agent_deferred\n"
 	".type agent_deferred, @function\n"

@@ -32,13 +32,10 @@ struct ksigaction {			/* the kernel's struct sigaction */
 /* Part of a thread's state. Zero: nothing known. Only its thread writes it. */
 struct signal_thread {
 	u32 epoch;			/* of signal_want() that this thread has followed; 0: none */
-	bool careful;			/* copies must not fault: the hook came from the target's alternate stack */
 	u8 nr_suspends, vforks;
 	u64 mask;			/* owned signals that the target thinks are blocked */
 	u64 really;			/* those of them that are: one is pending, and the kernel keeps it */
-	u64 alt_base, alt_size;		/* the target's alternate stack */
 	u64 vfork_mask;			/* of the parent, while its vfork child runs on this state */
-	u64 hook_mask;			/* careful: the target's real mask; all is blocked meanwhile */
 	struct {			/* sigsuspend, ppoll and so on: the mask before */
 		u64 sp, mask;
 	} suspend[SIGNAL_SUSPENDS];
@@ -75,5 +72,10 @@ void signal_fork_child(void);
 /* In: r11 = the state, rcx = where to go on. Keeps all other registers and the flags; uses 232 bytes below the red zone.
  * Signals put off are delivered inside. */
 void agent_deferred(void);
+
+/* Before the hook, when sp is on the target's alternate stack. The kernel cannot tell so while we are on ours: a signal with
+ * SA_ONSTACK would start there again, from the top. Blocks all but owned signals until the way back, through agent_deferred.
+ * In, kept, used: as agent_deferred. */
+void agent_careful(void);
 
 #endif

@@ -35,7 +35,10 @@ _Static_assert(offsetof(struct agent_thread, stack) == 8, "tramp.S");
 _Static_assert(offsetof(struct agent_thread, level) == 40, "tramp.S");
 _Static_assert(offsetof(struct agent_thread, nr_recs) == 44, "tramp.S");
 _Static_assert(offsetof(struct agent_thread, deferred) == 48, "tramp.S");
-_Static_assert(offsetof(struct agent_thread, rec) == 56, "tramp.S");
+_Static_assert(offsetof(struct agent_thread, alt_base) == 56, "tramp.S");
+_Static_assert(offsetof(struct agent_thread, alt_size) == 64, "tramp.S");
+_Static_assert(offsetof(struct agent_thread, hook_mask) == 72, "agent_careful");
+_Static_assert(offsetof(struct agent_thread, careful) == 80, "agent_careful");
 _Static_assert(sizeof(struct agent_thread) <= SKEP_PAGE, "one page at the end of the slot");
 _Static_assert(offsetof(struct agent_proc, boot_busy) == 8, "agent_slow");
 
