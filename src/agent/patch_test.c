@@ -74,7 +74,9 @@ __asm__(".globl agent_deferred\n.hidden agent_deferred\n"
 	"	lea	-128(%rsp), %rsp\n	pushfq\n"
 	"	lock incq deferrals(%rip)\n"
 	"	popfq\n	lea	128(%rsp), %rsp\n"
-	"	jmp	*%r11\n");
+	"	jmp	*%r11\n"
+	".globl agent_careful\n.hidden agent_careful\n"
+	"agent_careful: jmp *%rcx\n");
 
 /* ---- the object with the sites ---- */
 

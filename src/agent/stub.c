@@ -25,7 +25,7 @@
 #define STEP		(16ull << 20)		/* between places tried */
 #define STACK_ROOM	(256ull << 20)		/* kept free below a stack and above the heap */
 
-enum { SLOT_ENTER, SLOT_EXIT, SLOT_SLOW, SLOT_DEFERRED, SLOTS };
+enum { SLOT_ENTER, SLOT_EXIT, SLOT_SLOW, SLOT_DEFERRED, SLOT_CAREFUL, SLOTS };
 
 struct near {
 	u64 base;
@@ -174,7 +174,7 @@ struct way {
 
 static void put_hook(struct code *c, const struct way *w)
 {
-	u32 slow[2], full, none = 0, go;
+	u32 slow[2], full, none = 0, careful, go, go_on;
 
 	if (w->live)
 		PUT(c, 0x48, 0x8d, 0x64, 0x24, 0x80, 0x9c);	/* lea -128(%rsp), %rsp; pushfq */
@@ -196,6 +196,12 @@ static void put_hook(struct code *c, const struct way *w)
 	PUT(c, 0x41, 0x8b, 0x4b, 0x28);			/* mov level(%r11), %ecx */
 	PUT(c, 0x83, 0xf9, AGENT_LEVELS);		/* cmp $4, %ecx */
 	full = put_long(c, 0x87);			/* ja */
+	PUT(c, 0x48, 0x89, 0xe1);			/* mov %rsp, %rcx */
+	PUT(c, 0x49, 0x2b, 0x4b, 0x38);			/* sub alt_base(%r11), %rcx */
+	PUT(c, 0x49, 0x3b, 0x4b, 0x40);			/* cmp alt_size(%r11), %rcx */
+	careful = put_long(c, 0x82);			/* jb */
+	go_on = c->len;
+	PUT(c, 0x41, 0x8b, 0x4b, 0x28);			/* mov level(%r11), %ecx */
 	PUT(c, 0x49, 0x8b, 0x0c, 0xcb);			/* mov (%r11,%rcx,8), %rcx: stack[level - 1] */
 	PUT(c, 0x48, 0x89, 0x61, 0xf0);			/* mov %rsp, -16(%rcx) */
 	PUT(c, 0x48, 0x8d, 0x61, 0xf0);			/* lea -16(%rcx), %rsp */
@@ -204,6 +210,11 @@ static void put_hook(struct code *c, const struct way *w)
 	put_tail(c, w->live, w->next);
 	put_tail(c, w->live, w->skipped);
 	put(c, &w->desc, sizeof(w->desc));
+	land_long(c, careful);
+	PUT(c, 0x48, 0x8d, 0x0d);			/* lea go_on(%rip), %rcx */
+	put_rel32(c, c->at + go_on);
+	PUT(c, 0xff, 0x25);				/* jmp *slot(%rip) */
+	put_rel32(c, c->slots + 8 * SLOT_CAREFUL);
 	land_long(c, slow[0]);
 	land_long(c, slow[1]);
 	PUT(c, 0x48, 0x8d, 0x0d);			/* lea go(%rip), %rcx */
@@ -329,7 +340,7 @@ static bool is_free(const struct patch_maps *m, u64 at)
 
 static bool near_map(u64 at)
 {
-	static void (*const to[SLOTS])(void) = { patch_tramp_enter, patch_tramp_exit, agent_slow, agent_deferred };
+	static void (*const to[SLOTS])(void) = { patch_tramp_enter, patch_tramp_exit, agent_slow, agent_deferred, agent_careful };
 	u64 slots[SLOTS];
 	long p = raw_syscall6(SYS_mmap, (long)at, NEAR_SIZE, PROT_READ | PROT_EXEC,
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
