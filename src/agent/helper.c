@@ -428,6 +428,7 @@ static void serve(void)
 			do_round(request);
 		}
 		agent_wakes_send();
+		domain_answer(dir->dom);
 		follow_creds();
 		pending = hook_reap();
 		if (agent.wants.any)
@@ -535,6 +536,7 @@ static int start_locked(void)
 	agent.proc->leader_seen = agent.proc->leader_word ? READ_ONCE(*agent.proc->leader_word) : 0;
 	map_wake = wake_soon;
 	map_wake_later = wake_later;
+	domain_ask = agent_helper_poke;
 	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&old, KSIGS);
 	child = clone_to(CLONE_VM | CLONE_FILES | CLONE_FS | CLONE_VFORK | CLONE_UNTRACED,
 			 stacks + AGENT_STACK + AGENT_STACK / 2, NULL, NULL, between);
