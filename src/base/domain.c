@@ -233,10 +233,10 @@ static int probe_fd(struct domain_full *d, bool *mine)
 	return control_reopen(d);
 }
 
-#ifdef SKEP_AGENT
 void (*domain_ask)(void);
 static u64 asked, dead;			/* owner words; a dead owner's stays dead */
 
+#ifdef SKEP_AGENT
 static bool ask_helper(u64 owner)
 {
 	if (READ_ONCE(dead) == owner)
@@ -245,6 +245,7 @@ static bool ask_helper(u64 owner)
 		domain_ask();
 	return true;
 }
+#endif
 
 void domain_answer(struct domain *d)
 {
@@ -256,7 +257,6 @@ void domain_answer(struct domain *d)
 		WRITE_ONCE(dead, owner);
 	__atomic_compare_exchange_n(&asked, &owner, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
-#endif
 
 bool domain_alive(struct domain *dom, u64 owner)
 {

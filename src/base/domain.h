@@ -62,12 +62,10 @@ static inline u64 domain_self(struct domain *d)
 /* Does the owner still run? Its process for other processes' words, its thread for own ones. Slow (system
  * calls), async-signal-safe. */
 bool domain_alive(struct domain *d, u64 owner);
-#ifdef SKEP_AGENT
-/* Only the helper can look at slots (the fds are its own). A hooked thread that waits for a lock leaves the owner's word
- * and calls domain_ask(); the helper answers. Till then the owner is taken to be alive. */
+/* In the agent only the helper can look at slots (the fds are its own). A hooked thread that waits for a lock leaves the
+ * owner's word and calls domain_ask(); the helper answers. Till then the owner is taken to be alive. */
 extern void (*domain_ask)(void);		/* async-signal-safe; set by the helper */
 void domain_answer(struct domain *d);		/* by the helper, at each turn */
-#endif
 
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
 #if !defined(__has_feature)
