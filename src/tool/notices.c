@@ -19,14 +19,14 @@
 static const struct {
 	u32 kind;
 	const char *before, *after;
-	bool calls;			/* counts system calls, not processes */
+	bool sites;			/* the most of any process; no file */
 } kinds[] = {
 	{ NOTICE_STATIC,   "not traced: ", ", statically linked" },
 	{ NOTICE_SETUID,   "not traced: ", ", set-user-ID or with file capabilities" },
 	{ NOTICE_FOREIGN,  "not traced: ", ", of another architecture" },
 	{ NOTICE_NO_AGENT, "not traced: ", ", from where the agent's file cannot be seen" },
 	{ NOT_STARTED,     "not traced: ", ": the agent did not start in it" },
-	{ NOTICE_SITES,    "not seen: system calls of ", " at places without room for a probe", true },
+	{ NOTICE_SITES,    "not seen: calls from up to ", " syscall instructions of a process, which have no room for a probe", true },
 	{ NOTICE_SECCOMP,  "not seen in ", ": what attaches after its own seccomp filter" },
 };
 
@@ -58,13 +58,13 @@ void notices_start(u64 scope)
 
 static void add(const struct agents_msg *m)
 {
-	u64 count = m->kind == NOTICE_SITES ? m->count : 1;
+	bool sites = m->kind == NOTICE_SITES;
 	u32 i = 0;
 
 	while (i < n.rows && (n.row[i].kind != m->kind || strcmp(n.row[i].path, m->path)))
 		i++;
 	if (i == MAX_ROWS) {
-		n.others += count;
+		n.others++;
 		return;
 	}
 	if (i == n.rows) {
@@ -72,7 +72,7 @@ static void add(const struct agents_msg *m)
 		snprintf(n.row[i].path, sizeof(n.row[i].path), "%s", m->path);
 		n.rows++;
 	}
-	n.row[i].count += count;
+	n.row[i].count = sites ? MAX(n.row[i].count, m->count) : n.row[i].count + 1;
 }
 
 void notices_command(const char *path)
@@ -118,8 +118,8 @@ static void report(const struct row *r)
 	for (u32 i = 0; i < ARRAY_SIZE(kinds); i++) {
 		if (kinds[i].kind != r->kind)
 			continue;
-		if (kinds[i].calls)
-			warn("%s%s%s (%s)", kinds[i].before, path, kinds[i].after, commas(r->count));
+		if (kinds[i].sites)
+			warn("%s%s%s", kinds[i].before, commas(r->count), kinds[i].after);
 		else
 			warn("%s%s%s%s%s%s", kinds[i].before, path, kinds[i].after, r->count > 1 ? " (" : "",
 			     r->count > 1 ? commas(r->count) : "", r->count > 1 ? " times)" : "");
