@@ -207,7 +207,7 @@ int events_drain(struct events *ev)
 		perf_buffer__consume(ev->src[i].pb);
 		perf_buffer__poll(ev->src[i].pb, 0);
 	}
-	return ferror(stdout) ? EXIT_FAILED : 0;
+	return fflush(stdout) || ferror(stdout) ? EXIT_FAILED : 0;
 }
 
 u32 events_fds(const struct events *ev, struct pollfd *fds, u32 max)

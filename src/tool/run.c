@@ -186,7 +186,8 @@ static int redirect(struct run_opts *o)
 {
 	int fd;
 
-	setvbuf(stdout, NULL, _IOLBF, 1 << 16);		/* the command may write to the same file */
+	/* without --output the command writes to the same file: nothing but whole lines, at once */
+	setvbuf(stdout, NULL, o->output ? _IOFBF : _IOLBF, 1 << 18);
 	if (!o->output)
 		return 0;
 	fd = open(o->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
