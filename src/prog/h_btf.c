@@ -279,7 +279,7 @@ static void show_char(struct show *s, u32 id, u8 c, bool is_signed)
 		return;
 	if (!c)
 		s->ended = true;
-	else if (c >= 32 && c < 127)
+	else if ((c >= 32 && c < 127) || c >= 160)		/* Linux's isprint() is Latin-1's */
 		put_value(s, id, text, false);
 	else
 		put_dec(s, id, is_signed ? (u64)(s64)(s8)c : c, is_signed);
