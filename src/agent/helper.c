@@ -249,9 +249,11 @@ static void __attribute__((noreturn)) leave(void)
 		raw_syscall3(SYS_exit_group, 0, 0, 0);
 }
 
-/* Nothing of the target's is held open: its pipes must end when it closes them. */
-static void close_fds(void)
+/* Nothing of the target's is held open: its pipes must end when it closes them, its files must not be busy. In the child in
+ * between, for which the target waits: not even for a moment. */
+static void leave_files(void)
 {
+	raw_syscall3(SYS_chdir, (long)"/", 0, 0);
 	if (!raw_syscall3(SYS_close_range, 0, ~0u, CLOSE_UNSHARE))
 		return;
 	raw_syscall3(SYS_unshare, CLONE_FILES, 0, 0);
@@ -450,14 +452,14 @@ static void __attribute__((noreturn)) helper_main(void)
 	tls()->fault_how = 0;				/* of a helper before us */
 	raw_syscall3(SYS_prctl, PR_SET_NAME, (long)HELPER_NAME, 0);
 	raw_syscall3(SYS_setsid, 0, 0, 0);
-	close_fds();
-	raw_syscall3(SYS_chdir, (long)"/", 0, 0);
 	rt_lock_abandoned(&helper_tls);			/* by a helper that was killed */
 	if (dir)
 		WRITE_ONCE(dir->lock, 0);		/* likewise, or by the parent's helper while it forked: only helpers take it */
 	agent.proc->helper_err = open_directory();
 	if (!agent.proc->helper_err) {
-		if (!agents_take_exec(dir, agent.proc->pid, &agent.exec_nr, &old))
+		/* not in a fork child: it may be about to execute, and what it left is for its next image */
+		if (READ_ONCE(agent.quiet) != QUIET_OVER &&
+		    !agents_take_exec(dir, agent.proc->pid, &agent.exec_nr, &old))
 			end_old_helper(old);
 		agent.board = dir;
 		serve();
@@ -494,9 +496,11 @@ static long clone_to(u64 flags, u8 *stack, u32 *parent_tid, u32 *child_tid, void
 static void between(void)
 {
 	u32 *tid = &agent.proc->helper_tid;
-	long r = clone_to(CLONE_VM | CLONE_FILES | CLONE_UNTRACED | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
-			  stacks + AGENT_STACK, tid, tid, helper_main);
+	long r;
 
+	leave_files();
+	r = clone_to(CLONE_VM | CLONE_FILES | CLONE_FS | CLONE_UNTRACED | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
+		     stacks + AGENT_STACK, tid, tid, helper_main);
 	agent.proc->helper_err = r < 0 ? (int)r : 0;
 	for (;;)
 		raw_syscall3(SYS_exit, 0, 0, 0);
@@ -538,7 +542,7 @@ static int start_locked(void)
 	map_wake_later = wake_later;
 	domain_ask = agent_helper_poke;
 	raw_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&old, KSIGS);
-	child = clone_to(CLONE_VM | CLONE_FILES | CLONE_FS | CLONE_VFORK | CLONE_UNTRACED,
+	child = clone_to(CLONE_VM | CLONE_FILES | CLONE_VFORK | CLONE_UNTRACED,
 			 stacks + AGENT_STACK + AGENT_STACK / 2, NULL, NULL, between);
 	if (child > 0)
 		while (raw_syscall4(SYS_wait4, child, 0, __WCLONE, 0) == -EINTR)
