@@ -88,6 +88,7 @@ struct agent_proc {
 	s32 pid;			/* the target's; set before the helper starts */
 	char comm[16];			/* of the thread that started it */
 	bool end_told;			/* programs have seen sched_process_exit of the process */
+	u64 started_ns;			/* when a hook last started a helper in place of a killed one */
 	s32 helper_err;			/* why it could not start, or works without the directory */
 	bool no_clone;			/* unshare(CLONE_NEWPID): the next child would be somebody's init */
 	u32 *leader_word, leader_seen;	/* the main thread's clear_child_tid, and its value last time; helper.c */
@@ -122,13 +123,8 @@ int agent_thread_init(void);		/* by agent_start(), once; 0 or -errno */
 /* This thread's state, made when there is none; NULL if that is impossible (the event is a counted miss). On an agent
  * stack or not; async-signal-safe. */
 struct agent_thread *agent_thread_get(void);
-/* In a fork child, on the state that it inherited: what the parent's says is forgotten. */
+/* In a fork child, on the state that it inherited (its token is stale): what it says of the parent is forgotten. */
 void agent_thread_refresh(struct agent_thread *t);
-static inline void agent_thread_check(struct agent_thread *t)
-{
-	if (unlikely(t->token != READ_ONCE(agent.proc->token)))
-		agent_thread_refresh(t);
-}
 /* What a state remembers of its thread goes: because it is another process's now, or because that changed. */
 enum { WHO_IDS = 1, WHO_CREDS = 2, WHO_COMM = 4, WHO_ALL = 7 };
 static inline void agent_who_forget(struct agent_thread *t, u32 what)
@@ -146,8 +142,8 @@ static inline void agent_who_forget(struct agent_thread *t, u32 what)
 		w->comm_known = false;
 }
 struct agent_thread *agent_thread_of(s32 tid);		/* for the helper; NULL: it has none */
-/* States whose thread has ended. For the helper. */
-void agent_thread_each_gone(void (*fn)(struct agent_thread *t));
+/* States, or only those whose thread has ended. For the helper. */
+void agent_thread_each(bool only_gone, void (*fn)(struct agent_thread *t));
 /* States in use, for tests and doctor. */
 u32 agent_thread_count(void);
 
@@ -170,8 +166,8 @@ void agent_notice_sites(struct obj_dir *d, u32 missing);
 void agent_notice(u32 kind, u64 count, const char *path);	/* from this process; async-signal-safe */
 bool agent_follows(u32 nr);		/* is the number hooked whenever anything is attached? */
 
-/* By the helper: locks that threads held over a fork from which they never came back are given up. */
-void agent_forks_given_up(void);
+/* By the helper: locks that threads held over a fork from which they never came back are given up; ALL: any. */
+void agent_forks_given_up(bool all);
 
 /* ---- helper.c ---- */
 void agent_helper_poke(void);		/* there is something to do besides a round */

@@ -30,6 +30,7 @@
 
 #define FORK_WAIT_MS	100		/* for the helper to finish what it is changing */
 #define CREDS_WAIT_MS	20		/* for the helper to follow a change of credentials */
+#define REVIVE_NS	100000000u	/* between two attempts */
 #define PR_ARCH_SET_GS	0x1001
 #define PR_ARCH_GET_GS	0x1004
 
@@ -86,9 +87,9 @@ static void give_up(struct agent_thread *t)
 		}
 }
 
-void agent_forks_given_up(void)
+void agent_forks_given_up(bool all)
 {
-	agent_thread_each_gone(give_up);
+	agent_thread_each(!all, give_up);
 }
 
 /* The entry of the call that returns at SP, and gives up what was above it: those calls never came back. */
@@ -185,18 +186,53 @@ static void vfork_parent(struct agent_thread *t)
 	signal_vfork_parent(t);
 }
 
+static bool is_vfork(u64 flags)
+{
+	return (flags & (CLONE_VM | CLONE_VFORK)) == (CLONE_VM | CLONE_VFORK);
+}
+
+/* Before anything else in a hook: who are we? Exits cannot always be hooked (patch.c), nor are they always reached, so
+ * that a fork or vfork may have happened behind our back. Nobody is inside one when his thread is here, but for a signal
+ * handler that comes between the call's return and its exit hook: the lock is not needed any more then. */
+static __attribute__((noinline, cold)) void settle(struct agent_thread *t)
+{
+	struct agent_clone *top;
+	s32 pid;
+
+	if (t->token != READ_ONCE(agent.proc->token)) {
+		agent_thread_refresh(t);
+		fork_child(t);
+		return;
+	}
+	for (u32 i = 0; i < t->nr_clones; i++)
+		unlock_fork(t, &t->clone[i]);
+	top = &t->clone[t->nr_clones - 1];
+	if (!is_vfork(top->flags))
+		return;
+	pid = (s32)raw_syscall3(SYS_getpid, 0, 0, 0);
+	if (!top->vforked && pid != t->owner_pid && pid != t->tls.who.pid) {
+		vfork_child(t);
+	} else if (top->vforked && t->nr_vforks <= AGENT_VFORKS && pid == t->vfork[t->nr_vforks - 1].who.pid) {
+		t->nr_clones--;
+		vfork_parent(t);
+	}
+}
+
+static inline void check_identity(struct agent_thread *t)
+{
+	if (unlikely(t->token != READ_ONCE(agent.proc->token) || t->nr_clones))
+		settle(t);
+}
+
 static void clone_after(struct agent_thread *t, struct hook_regs *r)
 {
 	struct agent_clone *c = clone_find(t, r->sp);
 	u64 flags = c ? c->flags : clone_flags(r);
-	bool vforked = (flags & (CLONE_VM | CLONE_VFORK)) == (CLONE_VM | CLONE_VFORK);
 
 	if (!r->ax) {
-		if (!(flags & CLONE_VM))
-			fork_child(t);
-		else if (vforked && raw_gs_base() == (u64)t)
+		if (is_vfork(flags) && raw_gs_base() == (u64)t)
 			vfork_child(t);		/* the entry stays: the parent needs it */
-		else
+		else if (flags & CLONE_VM)
 			t->tls.who.born = boot_ns();
 		return;
 	}
@@ -299,7 +335,7 @@ static void filter_set(void)
 {
 	if (!agent.filtered)
 		agent_notice(NOTICE_SECCOMP, 0, "");
-	agent.filtered = true;
+	agent.filtered = rt_filtered = true;
 	WRITE_ONCE(task_quiet, true);
 }
 
@@ -368,9 +404,23 @@ bool agent_follows(u32 nr)
 
 /* ---- what trampolines call ---- */
 
+/* The helper was killed. Whoever is here starts another, but not all the time. */
+static __attribute__((noinline, cold)) void revive(struct agent_thread *t)
+{
+	u64 now = boot_ns();
+
+	if (agent.filtered || t->nr_vforks || READ_ONCE(agent.proc->helper_err) ||
+	    now - READ_ONCE(agent.proc->started_ns) < REVIVE_NS || task_pid() != agent.proc->pid)
+		return;
+	WRITE_ONCE(agent.proc->started_ns, now);
+	agent_helper_start();
+}
+
 static bool enter(struct agent_thread *t, struct hook_regs *r)
 {
 	if (likely(!agent.broken)) {
+		if (unlikely(!READ_ONCE(agent.proc->helper_tid)))
+			revive(t);
 		if (hook_fire_sys_enter(r))
 			return true;
 		if (r->orig_ax < HOOK_NR_SYSCALLS && calls[r->orig_ax].before)
@@ -383,7 +433,7 @@ bool agent_enter(struct agent_thread *t, struct hook_regs *r)
 {
 	bool skip;
 
-	agent_thread_check(t);
+	check_identity(t);
 	signal_hook_begin(t, r);
 	skip = enter(t, r);
 	if (skip)
@@ -396,7 +446,9 @@ void agent_exit(struct agent_thread *t, struct hook_regs *r)
 {
 	bool followed = r->orig_ax < HOOK_NR_SYSCALLS && calls[r->orig_ax].after;
 
-	agent_thread_check(t);
+	/* of a clone's exit clone_after() knows more */
+	if (!followed || calls[r->orig_ax].after != clone_after || t->token != READ_ONCE(agent.proc->token))
+		check_identity(t);
 	signal_hook_begin(t, r);
 	if (t->overridden != r->sp)
 		signal_exit(t, r);

@@ -13,7 +13,6 @@
  *
  * Death at any moment: helper_tid becomes 0 (CLONE_CHILD_CLEARTID), rt_lock() may stay taken and is freed by the next helper.
  * Whoever needs the helper and finds none starts it: agent_helper_start(). */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -36,6 +35,7 @@
 #include "base/agents.h"
 #include "base/obj_int.h"
 #include "map/map.h"
+#include "prog/task.h"
 
 #ifndef SYS_futex_waitv
 #define SYS_futex_waitv		449
@@ -52,6 +52,7 @@
 #define LINKS_MS		400	/* do the links still live? A killed tracer's are gone within a second */
 #define IDLE_MS			5000	/* nothing attached */
 #define LOCK_MS			200
+#define LOCK_TRIES		5	/* then a fork under way has its child without hooks, if it succeeds at all */
 #define REAP_MS			10
 #define SIGNALS_MS		20	/* for a thread of the target to put its dispositions back */
 #define FILTERED_MS		10	/* threads with a seccomp filter wake nobody */
@@ -105,25 +106,34 @@ static bool same_memory(s32 tid)
 	return r == 0 || r == -EPERM || r == -ENOSYS;
 }
 
-/* A main thread that has ended has no memory, but others may go on: any of them will do. */
+struct task_entry {			/* the kernel's struct linux_dirent64 */
+	u64 ino, off;
+	u16 len;
+	u8 type;
+	char name[];
+};
+
+/* A main thread that has ended has no memory, but others may go on: any of them will do. Allocates nothing: the lock may be
+ * the dead's. */
 static bool other_thread_lives(s32 pid)
 {
-	char path[32];
-	struct dirent *e;
+	char path[32], buf[2048] __attribute__((aligned(8)));
 	bool found = false;
-	DIR *tasks;
+	long n;
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/task", pid);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	tasks = fd < 0 ? NULL : fdopendir(fd);
-	while (tasks && !found && (e = readdir(tasks))) {
-		long tid = strtol(e->d_name, NULL, 10);
+	while (fd >= 0 && !found && (n = raw_syscall3(SYS_getdents64, fd, (long)buf, sizeof(buf))) > 0)
+		for (long at = 0; at < n && !found;) {
+			const struct task_entry *e = (const struct task_entry *)(buf + at);
+			long tid = strtol(e->name, NULL, 10);
 
-		found = tid > 0 && tid != pid && !kcmp_memory((s32)tid);
-	}
-	if (tasks)
-		closedir(tasks);
+			found = tid > 0 && tid != pid && !kcmp_memory((s32)tid);
+			at += e->len;
+		}
+	if (fd >= 0)
+		close(fd);
 	return found;
 }
 
@@ -294,12 +304,22 @@ static int open_directory(void)
 	return err;
 }
 
-/* A thread may have died, or jumped out of a signal handler, between a fork and its end. */
-static void lock_for_round(void)
+/* Around all that allocates: the lock may be held by a thread that died, or jumped out of a signal handler, between a fork
+ * and its end; malloc() would wait for it for ever. */
+static void work_begin(void)
 {
-	while (!rt_fork_prepare(LOCK_MS))
-		agent_forks_given_up();
+	for (u32 tries = 0; !rt_fork_prepare(LOCK_MS); tries++) {
+		agent_forks_given_up(tries >= LOCK_TRIES);
+		if (!target_lives())
+			leave();
+	}
 	WRITE_ONCE(agent.in_round, 1);
+}
+
+static void work_end(void)
+{
+	WRITE_ONCE(agent.in_round, 0);
+	rt_unlock();
 }
 
 /* The target waits for its start, and has no thread but that one. */
@@ -334,8 +354,8 @@ static void do_round(u32 request)
 	u32 epoch = agents_epoch(dir), missing = 0;
 	bool quiet;
 
+	work_begin();
 	learn_who(true);
-	lock_for_round();
 	if (!hook_learn(dir, agent.scope, agent.proc->pid, &agent.wants)) {
 		signal_want(agent.wants.any, SIGNALS_MS);
 		quiet = agent.wants.any && quiet_begin();
@@ -343,8 +363,7 @@ static void do_round(u32 request)
 		if (quiet)
 			STORE_RELEASE(agent.quiet, QUIET_OVER);
 	}
-	WRITE_ONCE(agent.in_round, 0);
-	rt_unlock();
+	work_end();
 	agents_ack(dir, epoch);
 	STORE_RELEASE(agent.proc->done, request);
 	futex_wake(&agent.proc->done);
@@ -418,10 +437,20 @@ static bool wait_for_work(u32 epoch, u32 request, u64 ms)
 	return r != -ETIMEDOUT;
 }
 
+static bool links_died(void)
+{
+	bool alive;
+
+	work_begin();
+	alive = hook_links_alive(dir);
+	work_end();
+	return !alive;
+}
+
 static void serve(void)
 {
 	u32 epoch = 0, request = READ_ONCE(agent.proc->request) - 1;
-	bool learn = true, pending = false;
+	bool learn = true, pending, woken;
 
 	for (;;) {
 		if (learn) {
@@ -432,14 +461,14 @@ static void serve(void)
 		agent_wakes_send();
 		domain_answer(dir->dom);
 		follow_creds();
+		work_begin();
 		pending = hook_reap();
 		if (agent.wants.any)
 			learn_who(false);
-		if (!wait_for_work(epoch, request, pending ? REAP_MS : agent.wants.any ? LINKS_MS : IDLE_MS) &&
-		    agent.wants.any && !hook_links_alive(dir))
-			learn = true;
-		else
-			learn = agents_epoch(dir) != epoch || READ_ONCE(agent.proc->request) != request;
+		work_end();
+		woken = wait_for_work(epoch, request, pending ? REAP_MS : agent.wants.any ? LINKS_MS : IDLE_MS);
+		learn = woken ? agents_epoch(dir) != epoch || READ_ONCE(agent.proc->request) != request :
+				agent.wants.any && links_died();
 	}
 }
 
@@ -455,7 +484,9 @@ static void __attribute__((noreturn)) helper_main(void)
 	rt_lock_abandoned(&helper_tls);			/* by a helper that was killed */
 	if (dir)
 		WRITE_ONCE(dir->lock, 0);		/* likewise, or by the parent's helper while it forked: only helpers take it */
+	work_begin();
 	agent.proc->helper_err = open_directory();
+	work_end();
 	if (!agent.proc->helper_err) {
 		/* not in a fork child: it may be about to execute, and what it left is for its next image */
 		if (READ_ONCE(agent.quiet) != QUIET_OVER &&

@@ -29,6 +29,8 @@ static inline bool rt_failed(long r)
 	return (u64)r >= -4095ull;
 }
 
+extern bool rt_filtered;		/* the target has a seccomp filter: hooked threads neither yield nor sleep */
+
 /* For agent_start() and the helper, first thing on their stack; false afterwards. */
 static inline void rt_trust(bool on)
 {

@@ -278,10 +278,8 @@ struct agent_thread *agent_thread_get(void)
 	bool shared = false;
 	s32 pid, tid, slot;
 
-	if (in_arena(gs) && t->fs_base == fs) {
-		agent_thread_check(t);
+	if (in_arena(gs) && t->fs_base == fs)
 		return t;
-	}
 	pid = (s32)raw_syscall3(SYS_getpid, 0, 0, 0);
 	tid = (s32)raw_syscall3(SYS_gettid, 0, 0, 0);
 	if (!READ_ONCE(agent.proc->token))
@@ -371,10 +369,10 @@ struct agent_thread *agent_thread_of(s32 tid)
 	return NULL;
 }
 
-void agent_thread_each_gone(void (*fn)(struct agent_thread *t))
+void agent_thread_each(bool only_gone, void (*fn)(struct agent_thread *t))
 {
 	for (u32 i = 0, n = slots(); i < n; i++)
-		if (slot_usable(i) && READ_ONCE(slot_at(i)->fs_base) && owner_gone(slot_at(i)))
+		if (slot_usable(i) && READ_ONCE(slot_at(i)->fs_base) && (!only_gone || owner_gone(slot_at(i))))
 			fn(slot_at(i));
 }
 

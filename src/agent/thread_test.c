@@ -117,8 +117,9 @@ TEST(a_fork_child_goes_on_with_its_copy_as_somebody_else)
 	fflush(stdout);
 	pid = fork();
 	if (!pid) {
-		bool ok = agent_thread_get() == t;	/* checks the token */
+		bool ok = agent_thread_get() == t && t->token != agent.proc->token;
 
+		agent_thread_refresh(t);
 		ok = ok && !t->tls.who.pid && !t->tls.who.tid && t->tls.who.creds_known;
 		ok = ok && t->owner_tid == gettid() && t->owner_pid == getpid();
 		ok = ok && agent_thread_count() == 1 && agent.proc->token == t->token;

@@ -30,7 +30,8 @@ struct proc_page {
 
 static struct proc_page *proc_page;	/* set once, CAS */
 static u32 last_token;			/* of this process or its ancestors; under proc_page->busy */
-static u32 thread_tid[MAX_THREADS];	/* [index]: tid, 0: free; atomic */
+static u64 thread_ids[MAX_THREADS];	/* [index]: process id << 32 | thread id, 0: free; atomic. Others may share our
+					 * memory: vfork children, the agent's helper */
 static u32 thread_hint;
 
 static u32 self_tid(void)
@@ -90,23 +91,24 @@ static void proc_exit(void)
 	STORE_RELEASE(proc_page->busy, 0);
 }
 
-static bool thread_gone(u32 tid)
+static bool thread_gone(u64 id)
 {
-	return raw_syscall3(SYS_tgkill, getpid(), tid, 0) == -ESRCH;
+	return raw_syscall3(SYS_tgkill, (long)(id >> 32), (u32)id, 0) == -ESRCH;
 }
 
 /* An index that no other living thread of this process has. Under proc_enter(). */
 static int thread_index(u32 *out)
 {
-	u32 tid = self_tid();
+	u64 id = (u64)getpid() << 32 | self_tid();
 
 	for (int pass = 0; pass < 2; pass++) {
 		for (u32 n = 0; n < MAX_THREADS; n++) {
-			u32 i = (thread_hint + n) % MAX_THREADS, old = READ_ONCE(thread_tid[i]);
+			u32 i = (thread_hint + n) % MAX_THREADS;
+			u64 old = READ_ONCE(thread_ids[i]);
 
 			if (old && (!pass || !thread_gone(old)))
 				continue;
-			WRITE_ONCE(thread_tid[i], tid);
+			WRITE_ONCE(thread_ids[i], id);
 			thread_hint = i + 1;
 			*out = i;
 			return 0;
@@ -119,7 +121,7 @@ static int thread_index(u32 *out)
 static int proc_setup(void)
 {
 	if (!proc_page->token) {
-		memset(thread_tid, 0, sizeof(thread_tid));
+		memset(thread_ids, 0, sizeof(thread_ids));
 		if (!++last_token)
 			last_token = 1;
 		STORE_RELEASE(proc_page->token, last_token);
@@ -268,8 +270,8 @@ bool domain_alive(struct domain *dom, u64 owner)
 	if (!s || s >= CTL_SLOTS || !gen)
 		return false;
 	if (((u64)gen << 32 | s) == READ_ONCE(*dom->base)) {
-		u32 tid = index < MAX_THREADS ? READ_ONCE(thread_tid[index]) : 0;
-		bool gone = !tid || thread_gone(tid);
+		u64 id = index < MAX_THREADS ? READ_ONCE(thread_ids[index]) : 0;
+		bool gone = !id || thread_gone(id);
 
 		errno = saved;
 		return !gone;

@@ -42,12 +42,11 @@ start_agent() {
 helpers() { grep -lx skep-helper /proc/[0-9]*/comm 2> /dev/null | cut -d/ -f3; }
 ours() { grep -qF "$SKEP_DIR" "/proc/$1/maps" 2> /dev/null; }
 helper_of_any() { for h in $(helpers); do ours "$h" && echo "$h"; done; }
-maps_of() { cat "/proc/$1/maps" 2> /dev/null | md5sum; }
-# The one that shares TARGET's memory: same start of the stack in stat, same mappings.
+# The helper that shares TARGET's memory: its stack begins at the same place.
 helper_of() {
-	local h a
-	a=$(maps_of "$1")
-	for h in $(helpers); do [ "$(maps_of "$h")" = "$a" ] && ours "$h" && echo "$h"; done
+	local start
+	start=$(sed 's/.*) //' "/proc/$1/stat" 2> /dev/null | cut -d' ' -f26)
+	cat /proc/[0-9]*/stat 2> /dev/null | awk -v s="${start:-none}" '/\(skep-helper\)/ { pid = $1; sub(/.*\) /, ""); if ($26 == s && s) print pid }'
 }
 # gone PID: not running any more (or a zombie that its parent has not fetched), within 2 s
 gone() {
