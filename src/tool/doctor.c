@@ -3,16 +3,39 @@
  * status 3 when nothing would work. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "base/host.h"
+#include "tool/attach.h"
 #include "tool/compile.h"
 #include "tool/table.h"
 #include "tool/tool.h"
 
+#define HWCAP2_FSGSBASE	BIT(1)
+
 static const char *const levels[] = {
 	[HOST_OK] = "ok", [HOST_NOTE] = "note", [HOST_LIMIT] = "limit", [HOST_BAD] = "bad",
 };
+
+static void agent_fact(struct host_fact *f)
+{
+	bool mute = opt.mute, have, fsgsbase = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE;
+	char path[4096];
+
+	opt.mute = true;		/* it would say why not */
+	have = !agent_find(path, sizeof(path));
+	opt.mute = mute;
+	memset(f, 0, sizeof(*f));
+	f->key = "agent";
+	f->title = "agent";
+	f->number = have && fsgsbase;
+	f->level = f->number ? HOST_OK : HOST_LIMIT;
+	snprintf(f->value, sizeof(f->value), "%s", !have ? "none" : fsgsbase ? "libskep-agent.so of this build" :
+		 "no FSGSBASE instructions");
+	f->advice = !have ? "programs run in processes by libskep-agent.so, which make and make install put beside the tool" :
+		    fsgsbase ? NULL : "programs run in processes on Linux 5.9 and later, on processors with FSGSBASE";
+}
 
 /* Facts about the tool's helpers, in the same form. */
 static u32 own_facts(struct host_fact *f)
@@ -26,7 +49,8 @@ static u32 own_facts(struct host_fact *f)
 	f->level = clang ? HOST_OK : HOST_LIMIT;
 	snprintf(f->value, sizeof(f->value), "%s", clang ? clang : "none");
 	f->advice = clang ? NULL : "skep run FILE.c needs clang: apt-get install clang";
-	return 1;
+	agent_fact(f + 1);
+	return 2;
 }
 
 static void show_json(const struct host_fact *f, u32 n)
@@ -72,7 +96,7 @@ static void show_text(const struct host_fact *f, u32 n)
 
 int cmd_doctor(int argc, char **argv)
 {
-	static struct host_fact f[HOST_FACTS_MAX + 1];
+	static struct host_fact f[HOST_FACTS_MAX + 2];
 	int rc = EXIT_OK;
 	u32 n;
 
