@@ -12,7 +12,7 @@ $B/gen/genvmlinux: scripts/genvmlinux.c $(wildcard src/spec/*.def) src/spec/uapi
 
 $B/gen/vmlinux_btf.c: $B/gen/genvmlinux $B/gen/vmlinux.bpf.o
 	$(if $V,,@echo "  GEN   $@")
-	$Q$< $B/gen/vmlinux.bpf.o > $@.tmp && mv $@.tmp $@
+	$QASAN_OPTIONS=detect_leaks=0 $< $B/gen/vmlinux.bpf.o > $@.tmp && mv $@.tmp $@
 
 $(VMLINUX_OBJ): $B/gen/vmlinux_btf.c src/spec/vmlinux.h src/base/btf.h
 	@mkdir -p $(@D)

@@ -186,10 +186,10 @@ static void read_cgroup(const char *proc, s32 pid, struct task_known *k)
 	k->cgroups = 0;
 	if (!root || read_proc(proc, pid, "/cgroup", text, sizeof(text)))
 		return;
-	s = strncmp(text, "0::/", 4) ? strstr(text, "\n0::/") : text - 1;
+	s = strncmp(text, "0::/", 4) ? strstr(text, "\n0::/") : text;
 	if (!s)
 		return;
-	s += 5;					/* behind the first slash */
+	s += *s == '\n' ? 5 : 4;		/* behind the first slash */
 	end = s + strcspn(s, "\n");
 	add_str(&p, root);
 	for (;;) {
