@@ -27,6 +27,17 @@
 
 enum { SLOT_ENTER, SLOT_EXIT, SLOT_SLOW, SLOT_DEFERRED, SLOT_CAREFUL, SLOTS };
 
+static void (*slot_target(u32 slot))(void)
+{
+	switch (slot) {
+	case SLOT_ENTER: return patch_tramp_enter;
+	case SLOT_EXIT: return patch_tramp_exit;
+	case SLOT_SLOW: return agent_slow;
+	case SLOT_CAREFUL: return agent_careful;
+	default: return agent_deferred;
+	}
+}
+
 struct near {
 	u64 base;
 	u32 used;
@@ -165,6 +176,20 @@ static void put_tail(struct code *c, bool live, u64 to)
 		PUT(c, 0xcc);
 }
 
+/* To the trampoline. Directly where it is in reach (the kernel spoils indirect predictions at each system call). */
+static void put_call(struct code *c, u32 slot)
+{
+	s64 rel = (s64)((u64)slot_target(slot) - (c->at + c->len + 5));
+
+	if (rel == (s32)rel) {
+		PUT(c, 0xe8);				/* call */
+		put_u32(c, (u32)rel);
+	} else {
+		PUT(c, 0xff, 0x15);			/* call *slot(%rip) */
+		put_rel32(c, c->slots + 8 * slot);
+	}
+}
+
 struct way {
 	u32 slot;				/* SLOT_ENTER, SLOT_EXIT */
 	bool live, if_recs;
@@ -205,8 +230,7 @@ static void put_hook(struct code *c, const struct way *w)
 	PUT(c, 0x49, 0x8b, 0x0c, 0xcb);			/* mov (%r11,%rcx,8), %rcx: stack[level - 1] */
 	PUT(c, 0x48, 0x89, 0x61, 0xf0);			/* mov %rsp, -16(%rcx) */
 	PUT(c, 0x48, 0x8d, 0x61, 0xf0);			/* lea -16(%rcx), %rsp */
-	PUT(c, 0xff, 0x15);				/* call *slot(%rip) */
-	put_rel32(c, c->slots + 8 * w->slot);
+	put_call(c, w->slot);
 	put_tail(c, w->live, w->next);
 	put_tail(c, w->live, w->skipped);
 	put(c, &w->desc, sizeof(w->desc));
@@ -340,7 +364,6 @@ static bool is_free(const struct patch_maps *m, u64 at)
 
 static bool near_map(u64 at)
 {
-	static void (*const to[SLOTS])(void) = { patch_tramp_enter, patch_tramp_exit, agent_slow, agent_deferred, agent_careful };
 	u64 slots[SLOTS];
 	long p = raw_syscall6(SYS_mmap, (long)at, NEAR_SIZE, PROT_READ | PROT_EXEC,
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
@@ -348,7 +371,7 @@ static bool near_map(u64 at)
 	if ((u64)p >= -4095ull)
 		return false;
 	for (u32 i = 0; i < SLOTS; i++)
-		slots[i] = (u64)to[i];
+		slots[i] = (u64)slot_target(i);
 	if ((u64)p != at || poke_write(at, slots, sizeof(slots))) {
 		raw_syscall3(SYS_munmap, p, NEAR_SIZE, 0);
 		return false;
