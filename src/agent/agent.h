@@ -180,8 +180,8 @@ int agent_helper_first(u32 timeout_ms);
 
 /* ---- site.c, patch.c ---- */
 /* By the helper: make the text of this process have trampolines for exactly what W wants (plus what follow.c and
- * signal.c need while anything is attached). New mappings are found in /proc/self/maps. 0 or -errno; *missing counts
- * syscall instructions that could not be given a trampoline. */
+ * signal.c need while anything is attached). New mappings are found in /proc/self/maps. 0; 1: threads were in the way of
+ * something, call again soon; or -errno. *missing counts syscall instructions that links want and that have no trampoline. */
 int agent_patch(const struct hook_wants *w, u32 *missing);
 /* The same. QUIET: no thread of the target runs until it returns. */
 int agent_patch_quietly(const struct hook_wants *w, u32 *missing, bool quiet);

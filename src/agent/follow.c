@@ -16,6 +16,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -372,7 +373,20 @@ static void arch_prctl_after(struct agent_thread *t, struct hook_regs *r)
 		fault_copy_to((void *)r->si, &zero, sizeof(zero));
 }
 
+/* ---- code that comes later (dlopen): its system calls are given trampolines before anything there can run ---- */
+
+#define NEW_CODE_MS	50
+
+static void code_after(struct agent_thread *t, struct hook_regs *r)
+{
+	if (r->dx & PROT_EXEC && r->ax < -4095ull && (r->orig_ax != SYS_mmap || !(r->r10 & MAP_ANONYMOUS)))
+		agent_helper_ask(NEW_CODE_MS);
+}
+
 static const struct call calls[HOOK_NR_SYSCALLS] = {
+	[SYS_mmap] = { NULL, code_after },
+	[SYS_mprotect] = { NULL, code_after },
+	[SYS_pkey_mprotect] = { NULL, code_after },
 	[SYS_fork] = { clone_before, clone_after },
 	[SYS_vfork] = { clone_before, clone_after },
 	[SYS_clone] = { clone_before, clone_after },

@@ -349,17 +349,20 @@ static void learn_who(bool now)
 	task_learn("/proc", agent.proc->pid);
 }
 
+static u64 patch_again;			/* threads were in the way: try again after so many ms; 0: they were not */
+
 static void do_round(u32 request)
 {
 	u32 epoch = agents_epoch(dir), missing = 0;
-	bool quiet;
+	bool quiet, again;
 
 	work_begin();
 	learn_who(true);
 	if (!hook_learn(dir, agent.scope, agent.proc->pid, &agent.wants)) {
 		signal_want(agent.wants.any, SIGNALS_MS);
 		quiet = agent.wants.any && quiet_begin();
-		agent_patch_quietly(&agent.wants, &missing, quiet);
+		again = agent_patch_quietly(&agent.wants, &missing, quiet) > 0;
+		patch_again = again ? MIN(MAX(patch_again * 2, (u64)REAP_MS), (u64)LINKS_MS) : 0;
 		if (quiet)
 			STORE_RELEASE(agent.quiet, QUIET_OVER);
 	}
@@ -447,6 +450,13 @@ static bool links_died(void)
 	return !alive;
 }
 
+static u64 round_ms(bool pending)
+{
+	if (pending || patch_again)
+		return pending ? REAP_MS : patch_again;
+	return agent.wants.any ? LINKS_MS : IDLE_MS;
+}
+
 static void serve(void)
 {
 	u32 epoch = 0, request = READ_ONCE(agent.proc->request) - 1;
@@ -466,9 +476,9 @@ static void serve(void)
 		if (agent.wants.any)
 			learn_who(false);
 		work_end();
-		woken = wait_for_work(epoch, request, pending ? REAP_MS : agent.wants.any ? LINKS_MS : IDLE_MS);
+		woken = wait_for_work(epoch, request, round_ms(pending));
 		learn = woken ? agents_epoch(dir) != epoch || READ_ONCE(agent.proc->request) != request :
-				agent.wants.any && links_died();
+				patch_again || (agent.wants.any && links_died());
 	}
 }
 

@@ -94,8 +94,8 @@ static bool records(const struct site *s)
 	return s->nr < 0 || s->exit.flags & WIN_UNSURE;
 }
 
-/* What S shall have at its places. *short_of: it should have more than it can. */
-static void shall(const struct site *s, const struct patch_sets *p, u8 form[PLACES], bool *short_of)
+/* What S shall have at its places, as far as it can. */
+static void shall(const struct site *s, const struct patch_sets *p, u8 form[PLACES])
 {
 	bool e, x;
 
@@ -110,19 +110,27 @@ static void shall(const struct site *s, const struct patch_sets *p, u8 form[PLAC
 		e = p->all_enter || (x && records(s));
 	}
 	form[AT_EXIT] = FORM_NONE;
-	form[AT_ENTER] = e ? FORM_ENTER : FORM_NONE;
-	if (x && s->exit.len)
+	form[AT_ENTER] = e && s->enter.len ? FORM_ENTER : FORM_NONE;
+	if (x && s->exit.len && (s->enter.len || !records(s)))	/* else no record would ever be made */
 		form[AT_EXIT] = FORM_EXIT;
-	else if (x && s->flags & SITE_MOVABLE)
+	else if (x && !s->exit.len && s->flags & SITE_MOVABLE)
 		form[AT_ENTER] = e ? FORM_BOTH : FORM_MOVED_EXIT;
-	else if (x)
-		*short_of |= s->nr != 60 && s->nr != 231;	/* exit, exit_group: nobody comes back */
-	if (form[AT_ENTER] && !s->enter.len) {
-		form[AT_ENTER] = FORM_NONE;
-		*short_of = true;
-	}
-	if (form[AT_EXIT] && records(s) && !s->enter.len)
-		form[AT_EXIT] = FORM_NONE;	/* no record would ever be made */
+}
+
+static bool returns(s32 nr)
+{
+	return nr != 60 && nr != 231;		/* exit, exit_group */
+}
+
+/* Is something that links want not to be had here? Where the number is not known: only if they want all. */
+static bool falls_short(const struct site *s, const struct hook_wants *w, const u8 form[PLACES])
+{
+	bool known = s->nr >= 0 && s->nr < HOOK_NR_SYSCALLS;
+	bool e = known ? w->all_enter || has_bit(w->enter, (u32)s->nr) : w->all_enter;
+	bool x = known ? w->all_exit || has_bit(w->exit, (u32)s->nr) : w->all_exit;
+
+	return (e && !form[AT_ENTER]) ||
+	       (x && returns(s->nr) && !form[AT_EXIT] && form[AT_ENTER] != FORM_BOTH && form[AT_ENTER] != FORM_MOVED_EXIT);
 }
 
 /* ---- mappings ---- */
@@ -158,10 +166,49 @@ static void drop_image(u32 image)
 	nr_images--;
 }
 
+static const struct site_win *window(const struct psite *p, u32 place)
+{
+	return place == AT_ENTER ? &p->s->enter : &p->s->exit;
+}
+
+/* The five bytes of a place with FORM. */
+static void bytes_of(const struct psite *p, u32 place, u8 form, u8 out[SITE_JMP])
+{
+	const struct site_win *w = window(p, place);
+	u64 at = p->addr + (s64)w->at;
+	u32 rel = (u32)(p->stub[form] - (at + SITE_JMP));
+
+	if (form == FORM_NONE) {
+		memcpy(out, site_table_blob(table_of(p->image)) + p->s->orig + (w->at - p->s->lo), SITE_JMP);
+		return;
+	}
+	out[0] = 0xe9;
+	memcpy(out + 1, &rel, 4);
+}
+
+/* Was it unmapped, and mapped again at the same place? Then what we wrote is gone: one place tells. */
+static bool is_fresh(u32 image)
+{
+	u8 now[SITE_JMP], jmp[SITE_JMP];
+
+	for (u32 i = 0; i < nr_sites; i++) {
+		const struct psite *p = &sites[i];
+
+		for (u32 place = 0; p->image == image && place < PLACES; place++) {
+			if (!p->has[place])
+				continue;
+			bytes_of(p, place, p->has[place], jmp);
+			return poke_read(p->addr + (s64)window(p, place)->at, now, sizeof(now)) ||
+			       memcmp(now, jmp, sizeof(now));
+		}
+	}
+	return false;
+}
+
 static void forget_gone(const struct patch_maps *m)
 {
 	for (u32 i = nr_images; i-- > 0;) {
-		if (!still_there(m, &images[i]))
+		if (!still_there(m, &images[i]) || is_fresh(i))
 			drop_image(i);
 	}
 }
@@ -247,26 +294,6 @@ static u64 stub_of(struct psite *p, u8 form, const struct patch_maps *m)
 	return p->stub[form];
 }
 
-static const struct site_win *window(const struct psite *p, u32 place)
-{
-	return place == AT_ENTER ? &p->s->enter : &p->s->exit;
-}
-
-/* The five bytes of a place with FORM. */
-static void bytes_of(const struct psite *p, u32 place, u8 form, u8 out[SITE_JMP])
-{
-	const struct site_win *w = window(p, place);
-	u64 at = p->addr + (s64)w->at;
-	u32 rel = (u32)(p->stub[form] - (at + SITE_JMP));
-
-	if (form == FORM_NONE) {
-		memcpy(out, site_table_blob(table_of(p->image)) + p->s->orig + (w->at - p->s->lo), SITE_JMP);
-		return;
-	}
-	out[0] = 0xe9;
-	memcpy(out + 1, &rel, 4);
-}
-
 /* Length of the first instruction: the first boundary, or all of what is replaced. */
 static u8 first_of(const struct site_win *w)
 {
@@ -296,15 +323,16 @@ static int add_poke(u32 site, u32 place, u8 form, u32 *nr)
 }
 
 /* Exits before entries when something goes, so that no record is left waiting; the other way round is harmless. */
-static int plan(const struct patch_sets *p, const struct patch_maps *m, u32 *nr, u32 *missing)
+static int plan(const struct hook_wants *w, const struct patch_sets *p, const struct patch_maps *m, u32 *nr, u32 *missing)
 {
 	*nr = *missing = 0;
 	for (u32 i = 0; i < nr_sites; i++) {
 		struct psite *ps = &sites[i];
-		bool short_of = false;
+		bool short_of;
 		u8 form[PLACES];
 
-		shall(ps->s, p, form, &short_of);
+		shall(ps->s, p, form);
+		short_of = falls_short(ps->s, w, form);
 		for (u32 place = 0; place < PLACES; place++) {
 			if (form[place] == ps->has[place] || ps->bad)
 				continue;
@@ -333,23 +361,27 @@ static u32 bare(void)
 	return n;
 }
 
-static void note_done(u32 nr, u32 *missing)
+/* The number of windows that were put off: threads were in the way. */
+static u32 note_done(u32 nr)
 {
+	u32 off = 0;
+
 	for (u32 i = 0; i < nr; i++) {
 		u32 of = poke_of[pokes[i].tag];
 
 		if (pokes[i].done)
 			sites[of / FORMS / PLACES].has[of / FORMS % PLACES] = (u8)(of % FORMS);
 		else
-			++*missing;
+			off++;
 	}
+	return off;
 }
 
 int agent_patch_quietly(const struct hook_wants *w, u32 *missing, bool quiet)
 {
 	struct patch_maps m = {};
 	struct patch_sets next;
-	u32 nr = 0, less = 0;
+	u32 nr = 0, less = 0, off = 0;
 	int err;
 
 	sets_from(&next, w);
@@ -364,12 +396,12 @@ int agent_patch_quietly(const struct hook_wants *w, u32 *missing, bool quiet)
 	if (w->any)
 		err = take_new(&m);
 	if (!err)
-		err = plan(&next, &m, &nr, &less);
+		err = plan(w, &next, &m, &nr, &less);
 	if (!err && nr) {
 		patch_now = next;
 		set_wanted(&next);
 		err = poke_text(pokes, nr, &m, quiet);
-		note_done(nr, &less);
+		off = note_done(nr);
 	} else if (!err) {
 		patch_now = next;
 		set_wanted(&next);
@@ -378,7 +410,7 @@ int agent_patch_quietly(const struct hook_wants *w, u32 *missing, bool quiet)
 		less += bare();
 	*missing = less;
 	patch_maps_free(&m);
-	return err;
+	return err ? err : off ? 1 : 0;
 }
 
 int agent_patch(const struct hook_wants *w, u32 *missing)

@@ -173,15 +173,17 @@ static u64 task_ran(s32 pid, s32 tid)
 	return v;
 }
 
-/* The process whose text this is: the helper's parent, or the caller's own. */
+/* The process whose text this is: the helper's target, or the caller's own. */
 static s32 target_pid(void)
 {
 	s32 tid = (s32)raw_syscall3(SYS_gettid, 0, 0, 0);
 
 	if (agent.proc && agent.proc->helper_tid == (u32)tid)
-		return (s32)raw_syscall3(SYS_getppid, 0, 0, 0);
+		return agent.proc->pid;
 	return (s32)raw_syscall3(SYS_getpid, 0, 0, 0);
 }
+
+static struct task tasks[TASKS_MAX];
 
 struct dirent64 {
 	u64 ino;
@@ -227,7 +229,7 @@ static s32 list_tasks(s32 pid, struct task *t)
 /* Has every thread moved on since the heads were closed? A thread that starts now begins outside. */
 static bool wait_past(void)
 {
-	static struct task t[TASKS_MAX];
+	struct task *t = tasks;
 	struct timespec ms = { 0, 1000000 };
 	s32 pid = target_pid(), nr = list_tasks(pid, t), left = nr;
 
@@ -250,21 +252,33 @@ static bool wait_past(void)
 	return !left;
 }
 
+/* Nobody runs at this moment: what could come upon half of a jmp would have to wake up first. */
+static bool all_sleep(void)
+{
+	s32 pid = target_pid(), nr = list_tasks(pid, tasks);
+
+	for (s32 i = 0; i < nr; i++) {
+		if (!task_sleeps(pid, tasks[i].tid))
+			return false;
+	}
+	return nr >= 0;
+}
+
 /* ---- a batch ---- */
 
 static const u8 wait_here[2] = { 0xeb, 0xfe };
 
-enum how { HOW_STORE, HOW_CLOSE, HOW_CLOSE_WAIT, HOW_QUIET, HOW_NOT };
+enum how { HOW_STORE, HOW_CLOSE, HOW_CLOSE_WAIT, HOW_QUIET, HOW_ASLEEP };
 
 static enum how how(const struct poke *p, bool quiet)
 {
 	if (quiet)
 		return HOW_QUIET;
 	if (p->bounds)
-		return p->first >= 2 && one_block(p->at, 2) ? HOW_CLOSE_WAIT : HOW_NOT;
+		return p->first >= 2 && one_block(p->at, 2) ? HOW_CLOSE_WAIT : HOW_ASLEEP;
 	if (one_block(p->at, SITE_JMP))
 		return HOW_STORE;
-	return one_block(p->at, 2) ? HOW_CLOSE : HOW_NOT;
+	return one_block(p->at, 2) ? HOW_CLOSE : HOW_ASLEEP;
 }
 
 /* The mappings that P touches, made writable, or put back. */
@@ -287,9 +301,22 @@ static int protect(const struct poke *p, u32 nr, const struct patch_maps *m, boo
 	return 0;
 }
 
+/* No two bytes of these can be written at once. They wait until all threads sleep; then it is a matter of nanoseconds. */
+static void run_asleep(struct poke *p, u32 nr)
+{
+	if (!all_sleep())
+		return;
+	for (u32 i = 0; i < nr; i++) {
+		if (how(&p[i], false) != HOW_ASLEEP)
+			continue;
+		store_bytes(p[i].at, p[i].to, SITE_JMP);
+		p[i].done = true;
+	}
+}
+
 static void run(struct poke *p, u32 nr, bool quiet)
 {
-	bool closed = false, wait = false, past;
+	bool closed = false, wait = false, asleep = false, past;
 
 	for (u32 i = 0; i < nr; i++) {
 		enum how h = how(&p[i], quiet);
@@ -298,12 +325,15 @@ static void run(struct poke *p, u32 nr, bool quiet)
 			store_block(p[i].at, p[i].to, SITE_JMP);
 		else if (h == HOW_QUIET)
 			store_bytes(p[i].at, p[i].to, SITE_JMP);
-		else if (h != HOW_NOT)
+		else if (h != HOW_ASLEEP)
 			store_block(p[i].at, wait_here, 2);
 		closed |= h == HOW_CLOSE || h == HOW_CLOSE_WAIT;
 		wait |= h == HOW_CLOSE_WAIT;
-		p[i].done = h != HOW_NOT;
+		asleep |= h == HOW_ASLEEP;
+		p[i].done = h != HOW_ASLEEP;
 	}
+	if (asleep)
+		run_asleep(p, nr);
 	poke_sync();
 	if (!closed)
 		return;
