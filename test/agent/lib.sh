@@ -10,6 +10,8 @@ tmp=$(mktemp -d /dev/shm/skep-t-XXXXXX)
 export SKEP_DIR=$tmp/dir
 mkdir -m 700 "$SKEP_DIR"
 SCOPE=$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
+# as skep run does, so that no agent has to have tables made while its target waits (at most a second)
+"$B/bin/skep" agent-sites $(ldd "$B/bin/skep" | grep -o '/[^ ]*/\(libc\.so\|ld-\)[^ ]*') 2> /dev/null
 row='' why='' failed=0 target=
 
 # shellcheck disable=SC2317	# called by the trap
