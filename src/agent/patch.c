@@ -33,7 +33,7 @@ static u32 nr_images, cap_images, nr_sites, cap_sites, cap_pokes, cap_poke_of;
 
 struct patch_sets patch_now;
 u8 patch_wanted[65536];
-u64 patch_missed;
+u64 patch_missed, patch_recs;
 
 /* Hooked whenever anything is attached. Tests of patching have neither followers nor signals. */
 __attribute__((weak)) bool agent_follows(u32 nr)

@@ -95,6 +95,8 @@ extern struct patch_sets patch_now __attribute__((visibility("hidden")));
 
 /* One byte per low half of a number: is it wanted? Read by stubs of sites whose number is not known. */
 extern u8 patch_wanted[65536] __attribute__((visibility("hidden")));
+/* Records of all threads, about (those of threads that ended stay): while it is 0 exits of unknown calls pass at once. */
+extern u64 patch_recs __attribute__((visibility("hidden")));
 extern u64 patch_missed __attribute__((visibility("hidden")));	/* hooks left out: too many signal handlers nested */
 void patch_tramp_enter(void);			/* tramp.c: entered by stubs, not by C */
 void patch_tramp_exit(void);

@@ -4,7 +4,7 @@
  *
  *	enter:	displaced instructions
  *		number not known: is it wanted? movzwl %ax; table; jrcxz - no flag changes, and back to the syscall
- *	exit:	number not known: are there records at all?
+ *	exit:	number not known: are there records at all (of any thread: no flag changes; then of this one)?
  *	both:	r11 = GS base; is it in the arena, and its fs_base ours? else agent_slow, which comes back with r11
  *		level + 1, onto the stack of that level, call tramp
  *		tail: target's stack, level - 1, go on
@@ -201,6 +201,13 @@ static void put_hook(struct code *c, const struct way *w)
 {
 	u32 slow[2], full, none = 0, careful, go, go_on;
 
+	if (w->if_recs) {
+		PUT(c, 0x48, 0xb9);			/* movabs $patch_recs, %rcx */
+		put_u64(c, (u64)&patch_recs);
+		PUT(c, 0x8b, 0x09);			/* mov (%rcx), %ecx */
+		PUT(c, 0xe3, 0x02, 0xeb, 0x05);		/* jrcxz 1f; jmp 2f; 1: jmp next; 2: */
+		put_jmp(c, w->next);
+	}
 	if (w->live)
 		PUT(c, 0x48, 0x8d, 0x64, 0x24, 0x80, 0x9c);	/* lea -128(%rsp), %rsp; pushfq */
 	PUT(c, 0xf3, 0x49, 0x0f, 0xae, 0xcb);		/* rdgsbase %r11 */

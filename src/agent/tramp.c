@@ -126,7 +126,7 @@ HOOKED static void live_end(struct hook_regs *regs, const struct stub_desc *d)
  * by siglongjmp(). Those of another stack (sigaltstack) are kept. */
 HOOKED static void rec_push(struct agent_thread *t, u64 sp, s64 nr)
 {
-	u32 n = t->nr_recs;
+	u32 was = t->nr_recs, n = was;
 
 	while (n && t->rec[n - 1].sp <= sp && sp - t->rec[n - 1].sp < REC_REACH)
 		n--;
@@ -139,15 +139,19 @@ HOOKED static void rec_push(struct agent_thread *t, u64 sp, s64 nr)
 	}
 	t->rec[n].sp = sp;
 	t->rec[n].nr = nr;
+	__atomic_fetch_add(&patch_recs, (u64)n + 1 - was, __ATOMIC_RELAXED);
 	__atomic_store_n(&t->nr_recs, n + 1, __ATOMIC_RELEASE);
 }
 
 HOOKED static bool rec_pop(struct agent_thread *t, u64 sp, s64 *nr)
 {
-	for (u32 n = t->nr_recs; n-- > 0;) {
+	u32 was = t->nr_recs;
+
+	for (u32 n = was; n-- > 0;) {
 		if (t->rec[n].sp != sp)
 			continue;
 		*nr = t->rec[n].nr;
+		__atomic_fetch_sub(&patch_recs, was - n, __ATOMIC_RELAXED);
 		__atomic_store_n(&t->nr_recs, n, __ATOMIC_RELEASE);
 		return true;
 	}
