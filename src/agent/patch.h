@@ -100,6 +100,8 @@ extern u64 patch_recs __attribute__((visibility("hidden")));
 extern u64 patch_missed __attribute__((visibility("hidden")));	/* hooks left out: too many signal handlers nested */
 void patch_tramp_enter(void);			/* tramp.c: entered by stubs, not by C */
 void patch_tramp_exit(void);
+void patch_tramp_enter_flags(void);		/* where flags are live, or the direction flag may be set */
+void patch_tramp_exit_flags(void);
 
 /* ---- poke.c ---- */
 

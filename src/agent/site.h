@@ -22,7 +22,7 @@
 #include "base/def.h"
 
 #define SITE_MAGIC	0x53544953u	/* "SITS" */
-#define SITE_VERSION	1
+#define SITE_VERSION	2
 #define SITE_MAX	65536		/* sites of one file */
 #define SITE_BLOB_MAX	(16u << 20)
 #define SITE_JMP	5		/* bytes of jmp rel32 */
@@ -60,6 +60,7 @@ struct site_rel {
 #define WIN_FLAGS_LIVE	BIT(0)		/* arithmetic flags are read later: the hook must keep them */
 #define WIN_UNSURE	BIT(1)		/* exit: also reached without the call: a record of the call decides */
 #define WIN_ENDS	BIT(2)		/* the code never falls out at its end (jmp, ret, call) */
+#define WIN_DF		BIT(4)		/* the function sets the direction flag somewhere: it may be set here */
 #define WIN_CALL	BIT(3)		/* ... it is a call: unusable with shadow stacks */
 
 struct site_win {

@@ -25,13 +25,15 @@
 #define STEP		(16ull << 20)		/* between places tried */
 #define STACK_ROOM	(256ull << 20)		/* kept free below a stack and above the heap */
 
-enum { SLOT_ENTER, SLOT_EXIT, SLOT_SLOW, SLOT_DEFERRED, SLOT_CAREFUL, SLOTS };
+enum { SLOT_ENTER, SLOT_EXIT, SLOT_ENTER_FLAGS, SLOT_EXIT_FLAGS, SLOT_SLOW, SLOT_DEFERRED, SLOT_CAREFUL, SLOTS };
 
 static void (*slot_target(u32 slot))(void)
 {
 	switch (slot) {
 	case SLOT_ENTER: return patch_tramp_enter;
 	case SLOT_EXIT: return patch_tramp_exit;
+	case SLOT_ENTER_FLAGS: return patch_tramp_enter_flags;
+	case SLOT_EXIT_FLAGS: return patch_tramp_exit_flags;
 	case SLOT_SLOW: return agent_slow;
 	case SLOT_CAREFUL: return agent_careful;
 	default: return agent_deferred;
@@ -155,6 +157,8 @@ static void put_displaced(struct code *c, const struct stub_spec *sp, const stru
 
 /* ---- the way in ---- */
 
+#define FULL (WIN_FLAGS_LIVE | WIN_DF)	/* flags count, at least one of them */
+
 /* One tail: back onto the target's stack, down a level; signals that came meanwhile; go on at TO. Padded to STUB_TAIL. */
 static void put_tail(struct code *c, bool live, u64 to)
 {
@@ -191,7 +195,7 @@ static void put_call(struct code *c, u32 slot)
 }
 
 struct way {
-	u32 slot;				/* SLOT_ENTER, SLOT_EXIT */
+	u32 slot;				/* SLOT_ENTER, SLOT_EXIT, or those with flags */
 	bool live, if_recs;
 	u64 next, skipped;			/* where to go on; where when the call is not to be made */
 	struct stub_desc desc;
@@ -287,15 +291,16 @@ static u32 desc_flags(const struct stub_spec *sp, const struct site_win *w)
 static void put_enter(struct code *c, const struct stub_spec *sp, u64 next, u64 skipped)
 {
 	const struct site_win *e = &sp->s->enter;
-	struct way w = { .slot = SLOT_ENTER, .live = e->flags & WIN_FLAGS_LIVE, .next = next, .skipped = skipped,
+	struct way w = { .slot = e->flags & FULL ? SLOT_ENTER_FLAGS : SLOT_ENTER, .live = e->flags & WIN_FLAGS_LIVE, .next = next, .skipped = skipped,
 			 .desc = { sp->site + 2, sp->s->nr, desc_flags(sp, e) } };
 
 	put_hook(c, &w);
 }
 
-static void put_exit(struct code *c, const struct stub_spec *sp, bool live, u64 next)
+static void put_exit(struct code *c, const struct stub_spec *sp, u8 flags, u64 next)
 {
-	struct way w = { .slot = SLOT_EXIT, .live = live, .if_recs = sp->records, .next = next, .skipped = next,
+	bool live = flags & WIN_FLAGS_LIVE;
+	struct way w = { .slot = flags & FULL ? SLOT_EXIT_FLAGS : SLOT_EXIT, .live = live, .if_recs = sp->records, .next = next, .skipped = next,
 			 .desc = { sp->site + 2, sp->s->nr, (live ? STUB_LIVE : 0) | (sp->records ? STUB_REC : 0) } };
 
 	put_hook(c, &w);
@@ -319,19 +324,18 @@ static u32 build_exit(struct code *c, const struct stub_spec *sp)
 	if (!(x->flags & WIN_ENDS))
 		put_jmp(c, sp->site + x->at + x->len);
 	entry = c->len;
-	put_exit(c, sp, x->flags & WIN_FLAGS_LIVE, c->at);
+	put_exit(c, sp, x->flags, c->at);
 	return entry;
 }
 
 /* [exit hook][syscall; jmp exit hook][displaced][enter hook]: each knows the one before it. */
 static u32 build_moved(struct code *c, const struct stub_spec *sp)
 {
-	bool live = sp->s->enter.flags & WIN_FLAGS_LIVE;
 	u64 exit = c->at, call;
 	u32 entry;
 
 	if (sp->exit)
-		put_exit(c, sp, live, sp->site + 2);
+		put_exit(c, sp, sp->s->enter.flags, sp->site + 2);
 	else
 		put_jmp(c, sp->site + 2);
 	call = c->at + c->len;

@@ -6,7 +6,8 @@
  *
  * The frame is a struct hook_regs that ends at the top of the level's stack. The way back is `ret`, so that the CPU's
  * return stack stays in step. STUB_TAIL bytes behind the return address is the way for calls that are not to be made.
- * Flags: what is pushed is what the stub's checks left, but for DF; stubs whose flags are live keep them themselves. */
+ * Flags: dead by the scanner's word, but for the direction flag where a function sets it (the _flags entries). Stubs whose flags
+ * are live keep them themselves. */
 #include "agent/patch.h"
 
 _Static_assert(sizeof(struct hook_regs) == 168 && offsetof(struct hook_regs, orig_ax) == 120 &&
@@ -25,10 +26,10 @@ __attribute__((used)) static bool odd_enter(struct agent_thread *t, struct hook_
 __attribute__((used)) static void odd_exit(struct agent_thread *t, struct hook_regs *regs, const struct stub_desc *d);
 
 __asm__(".text\n"
-	".macro skep_save ax\n"
+	".macro skep_save ax, flags\n"
 	"	popq	%rcx\n"			/* return address */
 	"	movq	$0x2b, 8(%rsp)\n"	/* ss */
-	"	pushfq\n"
+	"	.if	\\flags\n	pushfq\n	.else\n	pushq	$0x246\n	.endif\n"
 	"	pushq	$0x33\n"
 	"	pushq	96(%rcx)\n"		/* ip */
 	"	pushq	%rax\n"			/* orig_ax */
@@ -36,26 +37,33 @@ __asm__(".text\n"
 	"	pushq	96(%rcx)\n"		/* cx, as the instruction leaves it */
 	"	pushq	\\ax\n"
 	"	pushq	%r8\n	pushq	%r9\n	pushq	%r10\n"
-	"	pushq	88(%rsp)\n"		/* r11: flags, likewise */
+	/* r11: flags, likewise */
+	"	.if	\\flags\n	pushq	88(%rsp)\n	.else\n	pushq	$0x246\n	.endif\n"
 	"	pushq	%rbx\n	pushq	%rbp\n	pushq	%r12\n	pushq	%r13\n	pushq	%r14\n	pushq	%r15\n"
 	"	movq	%r11, %rbx\n"
 	"	movq	%rcx, %rbp\n"
 	"	movq	%rbx, %rdi\n"
 	"	movq	%rsp, %rsi\n"
 	"	subq	$8, %rsp\n"
-	"	testb	$4, 153(%rsp)\n"	/* DF: C wants it clear */
-	"	jz	1f\n"
-	"	cld\n"
-	"1:\n"
+	"	.if	\\flags\n	cld\n	.endif\n"	/* C wants it clear */
 	".endm\n"
+
+	".globl patch_tramp_enter_flags\n"
+	".hidden patch_tramp_enter_flags\n"
+	".type patch_tramp_enter_flags, @function\n"
+	".p2align 4\n"
+	"patch_tramp_enter_flags:\n"
+	"	skep_save $-38, 1\n"
+	"	jmp	1f\n"
+	".size patch_tramp_enter_flags, . - patch_tramp_enter_flags\n"
 
 	".globl patch_tramp_enter\n"
 	".hidden patch_tramp_enter\n"
 	".type patch_tramp_enter, @function\n"
 	".p2align 4\n"
 	"patch_tramp_enter:\n"
-	"	skep_save $-38\n"		/* ax: -ENOSYS */
-	"	cmpl	$0, 108(%rbp)\n"
+	"	skep_save $-38, 0\n"		/* ax: -ENOSYS */
+	"1:	cmpl	$0, 108(%rbp)\n"
 	"	jnz	2f\n"
 	"	call	agent_enter\n"
 	"3:	addq	$8, %rsp\n"
@@ -86,13 +94,22 @@ __asm__(".text\n"
 	"	jmp	7b\n"
 	".size patch_tramp_enter, . - patch_tramp_enter\n"
 
+	".globl patch_tramp_exit_flags\n"
+	".hidden patch_tramp_exit_flags\n"
+	".type patch_tramp_exit_flags, @function\n"
+	".p2align 4\n"
+	"patch_tramp_exit_flags:\n"
+	"	skep_save %rax, 1\n"
+	"	jmp	1f\n"
+	".size patch_tramp_exit_flags, . - patch_tramp_exit_flags\n"
+
 	".globl patch_tramp_exit\n"
 	".hidden patch_tramp_exit\n"
 	".type patch_tramp_exit, @function\n"
 	".p2align 4\n"
 	"patch_tramp_exit:\n"
-	"	skep_save %rax\n"
-	"	movslq	104(%rbp), %rax\n"
+	"	skep_save %rax, 0\n"
+	"1:	movslq	104(%rbp), %rax\n"
 	"	movq	%rax, 128(%rsp)\n"	/* orig_ax */
 	"	cmpl	$0, 108(%rbp)\n"
 	"	jnz	2f\n"

@@ -92,6 +92,7 @@ struct scan_code {				/* one decoded function */
 	const u8 *bytes;
 	struct insn *insn;
 	u32 nr, cap;
+	bool df;				/* some instruction of it sets the direction flag */
 	u32 *index;				/* by byte of the function: number of the instruction + 1, 0: inside */
 };
 

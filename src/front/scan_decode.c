@@ -181,6 +181,7 @@ static int decode_all(struct scan_code *c)
 			break;
 		}
 		c->index[at] = c->nr;
+		c->df |= d.mnemonic == ZYDIS_MNEMONIC_STD || d.mnemonic == ZYDIS_MNEMONIC_POPFQ;
 		at += d.length;
 	}
 	return 0;
@@ -241,6 +242,7 @@ int scan_decode(struct scan_code *c)
 	int err;
 
 	c->nr = 0;
+	c->df = false;
 	err = decode_all(c);
 	if (err)
 		return err;

@@ -305,6 +305,7 @@ static int fill(const struct scan_code *c, const struct choice *ch, u64 site, st
 		err = scan_blob_add(b, e.rel, e.nr * sizeof(e.rel[0]), &w->rels);
 	if (err)
 		return err;
+	w->flags |= c->df ? WIN_DF : 0;
 	w->at = (s8)((s64)(c->f.start + c->insn[ch->first].at) - (s64)site);
 	w->len = c->insn[ch->last].at + c->insn[ch->last].len - c->insn[ch->first].at;
 	w->bounds = ch->bounds;
