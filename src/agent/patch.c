@@ -29,6 +29,7 @@ static struct site_image *images;
 static struct psite *sites;
 static struct poke *pokes;
 static u32 *poke_of;				/* site * PLACES + place, by poke */
+static u32 in_flight;				/* pokes of a batch under way: a helper was killed in it if it is not 0 */
 static u32 nr_images, cap_images, nr_sites, cap_sites, cap_pokes, cap_poke_of;
 
 struct patch_sets patch_now;
@@ -392,6 +393,11 @@ int agent_patch_quietly(const struct hook_wants *w, u32 *missing, bool quiet)
 	err = patch_maps_read(&m);
 	if (err)
 		return err;
+	if (in_flight) {
+		poke_finish(pokes, in_flight, &m);
+		note_done(in_flight);
+		in_flight = 0;
+	}
 	forget_gone(&m);
 	if (w->any)
 		err = take_new(&m);
@@ -400,8 +406,10 @@ int agent_patch_quietly(const struct hook_wants *w, u32 *missing, bool quiet)
 	if (!err && nr) {
 		patch_now = next;
 		set_wanted(&next);
+		STORE_RELEASE(in_flight, nr);
 		err = poke_text(pokes, nr, &m, quiet);
 		off = note_done(nr);
+		STORE_RELEASE(in_flight, 0);
 	} else if (!err) {
 		patch_now = next;
 		set_wanted(&next);

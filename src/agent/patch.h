@@ -117,6 +117,8 @@ struct poke {
 /* Replace text as P says, other threads running. Sets done where it happened; the others can be tried again later.
  * QUIET: nobody runs (the target waits for its agent to start). 0, or -errno when nothing can be written at all. */
 int poke_text(struct poke *p, u32 nr, const struct patch_maps *m, bool quiet);
+/* What a helper that was killed in poke_text() left: closed windows are opened, forward; sets done by what is there. */
+void poke_finish(struct poke *p, u32 nr, const struct patch_maps *m);
 int poke_write(u64 at, const void *from, size_t n);	/* bytes that nobody executes; also into r-x pages */
 int poke_read(u64 at, void *to, size_t n);		/* -EFAULT */
 void poke_sync(void);					/* every thread's next instruction is fetched anew */

@@ -415,3 +415,42 @@ TEST(attachments_come_and_go_under_threads)
 	if (getenv("PATCH_TEST_VERBOSE"))
 		printf("# %llu calls, %u rounds put something off\n", (unsigned long long)calls, left_out);
 }
+
+static void *one_call(void *arg)
+{
+	struct io io = {};
+
+	site("plain")(&io);
+	return (void *)io.rax;
+}
+
+TEST(a_helper_killed_halfway)
+{
+	static const u8 mov[SITE_JMP] = { 0xb8, NR_GETPPID };
+	struct poke p = { .first = SITE_JMP };
+	const struct patch_vma *v;
+	struct patch_maps m = {};
+	pthread_t t;
+	void *ret;
+	u8 *at;
+
+	NEED(set_up());
+	at = memmem((void *)site("plain"), 600, mov, sizeof(mov));
+	NEED(at);
+	EQ(patch_maps_read(&m), 0);
+	v = patch_maps_find(&m, (u64)at);
+	NEED(v);
+	EQ(mprotect((void *)v->start, v->end - v->start, PROT_READ | PROT_WRITE | PROT_EXEC), 0);
+	memcpy(at, "\xeb\xfe\1\2\3", SITE_JMP);
+	p.at = (u64)at;
+	memcpy(p.to, mov, sizeof(mov));
+	pthread_create(&t, NULL, one_call, NULL);
+	usleep(20000);				/* it waits at the closed head */
+	EQ(patch_maps_read(&m), 0);
+	poke_finish(&p, 1, &m);
+	pthread_join(t, &ret);
+	EQ((long)ret, getppid());
+	CHECK(p.done);
+	EQ(changed_bytes(), 0);
+	patch_maps_free(&m);
+}

@@ -381,3 +381,53 @@ int poke_text(struct poke *p, u32 nr, const struct patch_maps *m, bool quiet)
 	protect(p, good, m, false);
 	return err;
 }
+
+static bool is_closed(const struct poke *p)
+{
+	u8 now[2];
+
+	return !poke_read(p->at, now, sizeof(now)) && !memcmp(now, wait_here, sizeof(now));
+}
+
+/* Whoever waits at a closed head waits until a helper comes back: another thread's hook starts one. */
+static void open_closed(struct poke *p, u32 nr)
+{
+	bool any = false;
+
+	for (u32 i = 0; i < nr; i++) {
+		p[i].done = is_closed(&p[i]);
+		any |= p[i].done;
+	}
+	if (!any)
+		return;
+	wait_past();
+	for (u32 i = 0; i < nr; i++) {
+		if (p[i].done)
+			store_bytes(p[i].at + 2, p[i].to + 2, SITE_JMP - 2);
+	}
+	poke_sync();
+	for (u32 i = 0; i < nr; i++) {
+		if (p[i].done)
+			store_block(p[i].at, p[i].to, 2);
+	}
+	poke_sync();
+}
+
+void poke_finish(struct poke *p, u32 nr, const struct patch_maps *m)
+{
+	u8 now[SITE_JMP];
+
+	if (!protect(p, nr, m, true))
+		open_closed(p, nr);
+	for (u32 i = 0; i < nr; i++)
+		p[i].done = !poke_read(p[i].at, now, sizeof(now)) && !memcmp(now, p[i].to, sizeof(now));
+	for (u32 i = 0; i < m->nr; i++) {
+		const struct patch_vma *v = &m->v[i];
+		bool touched = false;
+
+		for (u32 k = 0; k < nr && !touched; k++)
+			touched = p[k].at >= v->start && p[k].at < v->end;
+		if (touched)			/* text has no other permissions */
+			raw_syscall3(SYS_mprotect, (long)v->start, (long)(v->end - v->start), v->prot & ~PROT_WRITE);
+	}
+}
