@@ -201,17 +201,38 @@ struct way {
 	struct stub_desc desc;
 };
 
+/* No thread has a record: this cannot be the end of a call that somebody wants. Flags stay. */
+static void put_recs_test(struct code *c, u64 next)
+{
+	PUT(c, 0x48, 0xb9);				/* movabs $patch_recs, %rcx */
+	put_u64(c, (u64)&patch_recs);
+	PUT(c, 0x8b, 0x09);				/* mov (%rcx), %ecx */
+	PUT(c, 0xe3, 0x02, 0xeb, 0x05);			/* jrcxz 1f; jmp 2f; 1: jmp next; 2: */
+	put_jmp(c, next);
+}
+
+/* Up a level, onto its stack, into C; what comes back, and what it needs to know. A signal handler in between goes up and
+ * down again. */
+static void put_switch(struct code *c, const struct way *w)
+{
+	PUT(c, 0x41, 0x8b, 0x4b, 0x28);			/* mov level(%r11), %ecx */
+	PUT(c, 0x8d, 0x49, 0x01);			/* lea 1(%rcx), %ecx */
+	PUT(c, 0x41, 0x89, 0x4b, 0x28);			/* mov %ecx, level(%r11) */
+	PUT(c, 0x49, 0x8b, 0x0c, 0xcb);			/* mov (%r11,%rcx,8), %rcx: stack[level - 1] */
+	PUT(c, 0x48, 0x89, 0x61, 0xf0);			/* mov %rsp, -16(%rcx) */
+	PUT(c, 0x48, 0x8d, 0x61, 0xf0);			/* lea -16(%rcx), %rsp */
+	put_call(c, w->slot);
+	put_tail(c, w->live, w->next);
+	put_tail(c, w->live, w->skipped);
+	put(c, &w->desc, sizeof(w->desc));
+}
+
 static void put_hook(struct code *c, const struct way *w)
 {
 	u32 slow[2], full, none = 0, careful, go, go_on;
 
-	if (w->if_recs) {
-		PUT(c, 0x48, 0xb9);			/* movabs $patch_recs, %rcx */
-		put_u64(c, (u64)&patch_recs);
-		PUT(c, 0x8b, 0x09);			/* mov (%rcx), %ecx */
-		PUT(c, 0xe3, 0x02, 0xeb, 0x05);		/* jrcxz 1f; jmp 2f; 1: jmp next; 2: */
-		put_jmp(c, w->next);
-	}
+	if (w->if_recs)
+		put_recs_test(c, w->next);
 	if (w->live)
 		PUT(c, 0x48, 0x8d, 0x64, 0x24, 0x80, 0x9c);	/* lea -128(%rsp), %rsp; pushfq */
 	PUT(c, 0xf3, 0x49, 0x0f, 0xae, 0xcb);		/* rdgsbase %r11 */
@@ -228,23 +249,14 @@ static void put_hook(struct code *c, const struct way *w)
 	PUT(c, 0x49, 0x39, 0x0b);			/* cmp %rcx, fs_base(%r11) */
 	slow[1] = put_long(c, 0x85);			/* jne */
 	go = c->len;
-	PUT(c, 0x41, 0xff, 0x43, 0x28);			/* incl level(%r11) */
-	PUT(c, 0x41, 0x8b, 0x4b, 0x28);			/* mov level(%r11), %ecx */
-	PUT(c, 0x83, 0xf9, AGENT_LEVELS);		/* cmp $4, %ecx */
-	full = put_long(c, 0x87);			/* ja */
+	PUT(c, 0x41, 0x83, 0x7b, 0x28, AGENT_LEVELS);	/* cmpl $4, level(%r11) */
+	full = put_long(c, 0x83);			/* jae */
 	PUT(c, 0x48, 0x89, 0xe1);			/* mov %rsp, %rcx */
 	PUT(c, 0x49, 0x2b, 0x4b, 0x38);			/* sub alt_base(%r11), %rcx */
 	PUT(c, 0x49, 0x3b, 0x4b, 0x40);			/* cmp alt_size(%r11), %rcx */
 	careful = put_long(c, 0x82);			/* jb */
 	go_on = c->len;
-	PUT(c, 0x41, 0x8b, 0x4b, 0x28);			/* mov level(%r11), %ecx */
-	PUT(c, 0x49, 0x8b, 0x0c, 0xcb);			/* mov (%r11,%rcx,8), %rcx: stack[level - 1] */
-	PUT(c, 0x48, 0x89, 0x61, 0xf0);			/* mov %rsp, -16(%rcx) */
-	PUT(c, 0x48, 0x8d, 0x61, 0xf0);			/* lea -16(%rcx), %rsp */
-	put_call(c, w->slot);
-	put_tail(c, w->live, w->next);
-	put_tail(c, w->live, w->skipped);
-	put(c, &w->desc, sizeof(w->desc));
+	put_switch(c, w);
 	land_long(c, careful);
 	PUT(c, 0x48, 0x8d, 0x0d);			/* lea go_on(%rip), %rcx */
 	put_rel32(c, c->at + go_on);
@@ -260,7 +272,6 @@ static void put_hook(struct code *c, const struct way *w)
 	/* 1: no state, counted by agent_slow; or all levels in use */
 	u32 fail = put_short(c, 0xeb);
 	land_long(c, full);
-	PUT(c, 0x41, 0x8b, 0x4b, 0x28, 0x8d, 0x49, 0xff, 0x41, 0x89, 0x4b, 0x28);
 	PUT(c, 0x48, 0xb9);				/* movabs $patch_missed, %rcx */
 	put_u64(c, (u64)&patch_missed);
 	PUT(c, 0xf0, 0x48, 0xff, 0x01);			/* lock incq (%rcx) */
