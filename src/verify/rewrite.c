@@ -154,8 +154,10 @@ static int one(struct rw *w, u32 i)
 		in.imm = (s32)(vfy_kfunc_row(e, &in) - spec_kfuncs);
 	if (e->aux[i].ctx_field)
 		return ctx_rewrite(w, i);
-	if (e->aux[i].probe && (R_BASE(e->aux[i].ptr_type) == R_CONST_MAP || e->in->vmlinux_foreign))
-		e->out->image_flags |= IMG_F_STUBS;	/* our maps and tasks are not that kernel's */
+	/* our maps and tasks are not that kernel's; load-acquire has no form that cannot fault */
+	if (e->aux[i].probe && (R_BASE(e->aux[i].ptr_type) == R_CONST_MAP || e->in->vmlinux_foreign ||
+				BPF_CLASS(in.code) != BPF_LDX))
+		e->out->image_flags |= IMG_F_STUBS;
 	else if (e->aux[i].probe)
 		in.code = (u8)((in.code & ~0xe0) | (BPF_MODE(in.code) == BPF_MEMSX ? INSN_PROBE_MEMSX : INSN_PROBE_MEM));
 	if (type_is_sk(e->aux[i].ptr_type) && BPF_CLASS(in.code) == BPF_LDX)
