@@ -15,6 +15,7 @@
 #include "tool/libpcap.h"
 
 volatile bool filter_stop;
+void (*volatile filter_wake)(void);
 
 /* ---- compiling ---- */
 static const char *link_name(u32 dlt, char buf[24])
@@ -382,7 +383,11 @@ static void totals(const struct filter_job *k)
 
 static void on_signal(int sig)
 {
+	void (*wake)(void) = filter_wake;
+
 	filter_stop = true;
+	if (wake)
+		wake();
 }
 
 static void catch_signals(void)

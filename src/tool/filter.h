@@ -44,6 +44,7 @@ struct filter_job {
 
 /* Set by SIGINT, SIGTERM, SIGHUP. */
 extern volatile bool filter_stop;
+extern void (*volatile filter_wake)(void);	/* called with it, in the handler; NULL: nobody to be woken */
 
 /* The code for DLT, compiled at first use. NULL after fail(), *rc being the exit code. */
 struct filter_code *filter_code(struct filter_job *k, u32 dlt, int *rc);

@@ -16,6 +16,13 @@ struct live {
 	int rc;
 };
 
+static pcap_t *looping;			/* libpcap waits on through signals: it is to be told */
+
+static void wake(void)
+{
+	pcap_breakloop(looping);
+}
+
 static void on_packet(u8 *arg, const struct pcap_pkthdr *h, const u8 *data)
 {
 	struct live *l = (struct live *)(void *)arg;
@@ -112,22 +119,34 @@ static int open_out(struct filter_job *k)
 	return 0;
 }
 
-static int loop(struct live *l)
+/* A batch of packets. Negative at the end, or with l->rc set. */
+static int batch(struct live *l)
 {
 	struct filter_job *k = l->k;
-	int n = 0, err;
+	int n, err = filter_enter(l->code->use, &l->run);
 
-	while (!l->rc && n >= 0 && !filter_progress(k)) {
-		err = filter_enter(l->code->use, &l->run);
-		if (err)
-			return fail_errno(err, "the filter does not run");
-		n = pcap_dispatch(l->pcap, -1, on_packet, (u8 *)l);
-		filter_exit(l->code->use, &l->run);
-		if (k->out && cap_out_flush(k->out))		/* who watches the file sees packets as they come */
-			return fail(EXIT_FAILED, "%s: %s", k->out->path, k->out->error);
+	if (err) {
+		l->rc = fail_errno(err, "the filter does not run");
+		return 0;
 	}
+	n = pcap_dispatch(l->pcap, -1, on_packet, (u8 *)l);
+	filter_exit(l->code->use, &l->run);
+	if (!l->rc && k->out && cap_out_flush(k->out))	/* who watches the file sees packets as they come */
+		l->rc = fail(EXIT_FAILED, "%s: %s", k->out->path, k->out->error);
+	return n;
+}
+
+static int loop(struct live *l)
+{
+	int n = 0;
+
+	looping = l->pcap;
+	filter_wake = wake;
+	while (!l->rc && n >= 0 && !filter_progress(l->k))
+		n = batch(l);
+	filter_wake = NULL;
 	if (n == PCAP_ERROR)
-		return fail(EXIT_FAILED, "%s: %s", k->o.iface, pcap_geterr(l->pcap));
+		return fail(EXIT_FAILED, "%s: %s", l->k->o.iface, pcap_geterr(l->pcap));
 	return l->rc;
 }
 

@@ -118,3 +118,29 @@ same "SIGINT: the file is complete" "$(tcpdump -r $cap tcp 2> /dev/null | wc -l)
 # a pipe that closes early, a full disk
 "$skep" filter -r $cap -w - 2> "$tmp/pipe.err" | head -c 10 > /dev/null
 [ -e /dev/full ] && { run_tool filter -r $cap -w /dev/full; has "no space left" "$err" "/dev/full: No space left on device"; }
+
+# live, on a loopback interface of our own
+if [ "$(id -u)" -ne 0 ]; then
+	skip "live capture" "not root"
+	exit 0
+fi
+cat > "$tmp/live.sh" <<'L'
+ip link set lo up
+"$1" filter -i lo -c 4 -w "$2/live.pcap" 'udp port 5353' 2> "$2/live.err" & p=$!
+for _ in $(seq 100); do grep -q listening "$2/live.err" && break; sleep 0.05; done
+for _ in $(seq 40); do
+	echo hello > /dev/udp/127.0.0.1/5353; echo no > /dev/udp/127.0.0.1/5354
+	kill -0 $p 2> /dev/null || break
+	sleep 0.05
+done
+wait $p; echo "$?" > "$2/live.rc"
+timeout -s INT 2 "$1" filter -i lo --kernel --check 'ether proto 0x8892 or (vlan and ether proto 0x8892)' 2> "$2/kernel.err"
+L
+timeout 60 unshare -n bash "$tmp/live.sh" "$skep" "$tmp"
+same "live: exit status" 0 "$(cat "$tmp/live.rc")"
+same "live: what matches, and no more" 4 "$(tcpdump -nr "$tmp/live.pcap" udp port 5353 2> /dev/null | wc -l)"
+has "live: totals" "$(cat "$tmp/live.err")" "^read [0-9]+  matched 4 "
+has "live: SIGINT ends an idle capture, with totals" "$(cat "$tmp/kernel.err")" "^read 0  matched 0"
+if grep -q vlanp <<< "$(unshare -n sh -c 'ip link set lo up; tcpdump -i lo -O -d vlan' 2> /dev/null)"; then
+	has "--kernel --check: libpcap's wrong code (#1513) is found" "$(cat "$tmp/kernel.err")" "disagree on [0-9,]+ of .*the kernel gets the plain one"
+fi
