@@ -10,7 +10,7 @@ AGENT_OBJ := $(AGENT_SRC:src/%.c=$B/agent/%.o) $(AGENT_ASM:src/%.S=$B/agent/%.o)
 AGENT_WARN := $(WARN)
 AGENT_CFLAGS := -std=gnu11 -D_GNU_SOURCE -DSKEP_AGENT -Isrc -Iinclude -fPIC -fvisibility=hidden -fno-strict-aliasing \
 	-mgeneral-regs-only -fno-stack-protector -U_FORTIFY_SOURCE -fcf-protection=none -ffunction-sections -fdata-sections \
-	-fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns $(AGENT_WARN) $(OPT) -g $(EXTRA_CFLAGS)
+	-fno-asynchronous-unwind-tables $(if $(findstring clang,$(CC)),,-fno-tree-loop-distribute-patterns) $(AGENT_WARN) $(OPT) -g $(EXTRA_CFLAGS)
 
 all: $B/lib/libskep-agent.so
 

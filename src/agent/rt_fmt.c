@@ -47,7 +47,7 @@ static void put_int(struct out *o, const struct spec *f, u64 v, bool neg)
 {
 	const char *digits = f->conv == 'X' ? "0123456789ABCDEF" : "0123456789abcdef";
 	unsigned int base = f->conv == 'o' ? 8 : f->conv == 'x' || f->conv == 'X' || f->conv == 'p' ? 16 : 10;
-	char buf[24], sign[3] = "";
+	char buf[24] = "", sign[3] = "";
 	int n = 0, zeros, pad, signs = 0;
 
 	if (neg || f->plus || f->space)

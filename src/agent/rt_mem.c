@@ -69,7 +69,7 @@ static struct block *cut_block(u32 class)
 	}
 	b = (struct block *)chunk;
 	chunk += size;
-	b->class = (u16)class;
+	b->class = class & 0xff;
 	return b;
 }
 

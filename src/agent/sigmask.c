@@ -89,6 +89,30 @@ static bool sigprocmask_enter(struct agent_thread *t, struct hook_regs *r)
 	return true;
 }
 
+/* A call that was made after all: on its way when the patches came, or at a site that has no room before it. */
+static void sigprocmask_exit(struct agent_thread *t, struct hook_regs *r)
+{
+	u64 before = t->sig.mask, real, v;
+
+	if (r->ax || r->r10 != 8)
+		return;
+	real = real_mask() & signal_owned;
+	if (real)
+		raw_mask(SIG_UNBLOCK, real, NULL);
+	if (r->dx && before && !fault_copy_from(&v, (const void *)r->dx, sizeof(v))) {
+		v |= before;
+		fault_copy_to((void *)r->dx, &v, sizeof(v));
+	}
+	if (!r->si)
+		return;
+	t->sig.mask = real;
+	if (r->di != SIG_SETMASK)
+		t->sig.mask |= before;
+	if (r->di == SIG_UNBLOCK && !fault_copy_from(&v, (const void *)r->si, sizeof(v)))
+		t->sig.mask &= ~v;
+	t->sig.really = 0;
+}
+
 /* ---- calls with a mask of their own ---- */
 
 /* Where the pointer to the mask is: a register, or (pselect6, io_pgetevents) in a struct that a register points to. */
@@ -223,7 +247,7 @@ static const struct row {
 	void (*exit)(struct agent_thread *t, struct hook_regs *r);
 } rows[HOOK_NR_SYSCALLS] = {
 	[SYS_rt_sigaction] = { signal_sigaction, signal_sigaction_after },
-	[SYS_rt_sigprocmask] = { sigprocmask_enter, NULL },
+	[SYS_rt_sigprocmask] = { sigprocmask_enter, sigprocmask_exit },
 	[SYS_sigaltstack] = { NULL, altstack_exit },
 	[SYS_rt_sigsuspend] = { suspend_enter, suspend_exit },
 	[SYS_ppoll] = { suspend_enter, suspend_exit },

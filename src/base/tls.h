@@ -43,8 +43,8 @@ struct tls {
 	struct who who;
 };
 
-#ifdef SKEP_AGENT
 #define TLS_STACK	(64ul << 10)	/* AGENT_STACK */
+#ifdef SKEP_AGENT
 /* Not volatile: one function runs on one stack. */
 static inline struct tls *tls(void)
 {

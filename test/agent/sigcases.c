@@ -140,10 +140,30 @@ static void mend(int sig, siginfo_t *si, void *ctx)
 
 /* ---- faults ---- */
 
-static void c_fault_default(void) { fault(); }
-static void c_fault_ignored(void) { signal(SIGSEGV, SIG_IGN); fault(); }
-static void c_fault_blocked(void) { set(SIGSEGV, (void *)tell, SA_SIGINFO, 0); block(SIG_BLOCK, SIGSEGV); fault(); }
-static void c_fault_all_blocked(void) { block(SIG_SETMASK, 0); (void)getppid(); fault(); }
+static void c_fault_default(void)
+{
+	fault();
+}
+
+static void c_fault_ignored(void)
+{
+	signal(SIGSEGV, SIG_IGN);
+	fault();
+}
+
+static void c_fault_blocked(void)
+{
+	set(SIGSEGV, (void *)tell, SA_SIGINFO, 0);
+	block(SIG_BLOCK, SIGSEGV);
+	fault();
+}
+
+static void c_fault_all_blocked(void)
+{
+	block(SIG_SETMASK, 0);
+	(void)getppid();
+	fault();
+}
 
 static void c_fault_jump(void)
 {
@@ -239,13 +259,27 @@ static void c_stack_overflow(void)
 	out("survived\n");
 }
 
-static void c_stack_overflow_default(void) { deep(0); }
+static void c_stack_overflow_default(void)
+{
+	deep(0);
+}
 
 /* ---- sent ---- */
 
-static void c_sent_default(void) { kill(getpid(), SIGSEGV); }
-static void c_sent_bus(void) { raise(SIGBUS); }
-static void c_abort(void) { abort(); }
+static void c_sent_default(void)
+{
+	kill(getpid(), SIGSEGV);
+}
+
+static void c_sent_bus(void)
+{
+	raise(SIGBUS);
+}
+
+static void c_abort(void)
+{
+	abort();
+}
 
 static void c_sent_ignored(void)
 {
@@ -625,7 +659,11 @@ static void *storm(void *arg)
 
 static volatile int frames_wrong;
 
-static void quiet(int sig) { hits++; (void)getppid(); }
+static void quiet(int sig)
+{
+	hits++;
+	(void)getppid();
+}
 
 static void busy_outer(int sig)
 {
@@ -749,7 +787,11 @@ static void c_interrupted(void)
 
 static int wake_fd;
 
-static void wake(int sig) { hits++; (void)!write(wake_fd, "x", 1); }
+static void wake(int sig)
+{
+	hits++;
+	(void)!write(wake_fd, "x", 1);
+}
 
 static void c_restarted(void)
 {
