@@ -8,6 +8,8 @@
  * return stack stays in step. STUB_TAIL bytes behind the return address is the way for calls that are not to be made.
  * Flags: dead by the scanner's word, but for the direction flag where a function sets it (the _flags entries). Stubs whose flags
  * are live keep them themselves. */
+#include <sys/syscall.h>
+
 #include "agent/patch.h"
 
 _Static_assert(sizeof(struct hook_regs) == 168 && offsetof(struct hook_regs, orig_ax) == 120 &&
@@ -139,13 +141,19 @@ HOOKED static void live_end(struct hook_regs *regs, const struct stub_desc *d)
 		regs->sp -= STUB_LIVE_BYTES;
 }
 
+HOOKED static bool makes_process(s64 nr)
+{
+	return nr == SYS_vfork || nr == SYS_clone || nr == SYS_clone3;
+}
+
 /* Records are a stack: calls under way below a signal handler's, and so on. One at this sp or a little below it was left
- * by siglongjmp(). Those of another stack (sigaltstack) are kept. */
+ * by siglongjmp(). Those of another stack (sigaltstack), and of a suspended vfork parent, are kept. */
 HOOKED static void rec_push(struct agent_thread *t, u64 sp, s64 nr)
 {
 	u32 was = t->nr_recs, n = was;
 
-	while (n && t->rec[n - 1].sp <= sp && sp - t->rec[n - 1].sp < REC_REACH)
+	while (n && t->rec[n - 1].sp <= sp && sp - t->rec[n - 1].sp < REC_REACH &&
+	       !(t->nr_vforks && makes_process(t->rec[n - 1].nr)))
 		n--;
 	if (n == AGENT_RECS) {
 		for (u32 i = 1; i < AGENT_RECS; i++) {
@@ -198,6 +206,7 @@ HOOKED static bool odd_enter(struct agent_thread *t, struct hook_regs *regs, con
 
 HOOKED static void odd_exit(struct agent_thread *t, struct hook_regs *regs, const struct stub_desc *d)
 {
+	u32 vforks = t->nr_vforks;
 	s64 nr = d->nr;
 
 	live_begin(regs, d);
@@ -205,5 +214,8 @@ HOOKED static void odd_exit(struct agent_thread *t, struct hook_regs *regs, cons
 		regs->orig_ax = (u64)nr;
 		agent_exit(t, regs);
 	}
+	/* a vfork child comes first: its parent, on the same state, needs the record too */
+	if (d->flags & STUB_REC && t->nr_vforks > vforks)
+		rec_push(t, regs->sp, nr);
 	live_end(regs, d);
 }

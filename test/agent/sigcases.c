@@ -9,6 +9,7 @@
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <spawn.h>
@@ -560,6 +561,42 @@ static void c_vfork_child_has_its_own(void)
 	raise(SIGUSR1);
 }
 
+/* As Go makes processes: clone() at a place whose number only its caller knows, everything blocked. */
+static volatile long number = SYS_clone;
+
+static __attribute__((noinline)) long vfork_by_number(void)
+{
+	register long r10 __asm__("r10") = 0, r8 __asm__("r8") = 0;
+	long r;
+
+	__asm__ volatile("syscall" : "=a"(r) : "a"(number), "D"(CLONE_VM | CLONE_VFORK | SIGCHLD), "S"(0l), "d"(0l), "r"(r10), "r"(r8)
+			 : "rcx", "r11", "memory");
+	if (!r) {
+		for (int i = 0; i < 5; i++)
+			(void)getppid();
+		signal(SIGSEGV, SIG_DFL);
+		block(SIG_UNBLOCK, SIGSEGV);
+		_exit(3);
+	}
+	return r;
+}
+
+static void c_vfork_by_number(void)
+{
+	int st;
+
+	set(SIGSEGV, (void *)tell_and_jump, SA_SIGINFO, 1);
+	for (int i = 0; i < 3; i++) {
+		block(SIG_SETMASK, 0);
+		waitpid((pid_t)vfork_by_number(), &st, 0);
+		out("child %d\n", WEXITSTATUS(st));
+		out_mask("parent");
+		block(SIG_UNBLOCK, SIGSEGV);
+		if (!sigsetjmp(env, 1))
+			fault();
+	}
+}
+
 /* ---- actions ---- */
 
 static void c_actions(void)
@@ -975,7 +1012,7 @@ static struct { const char *name; void (*fn)(void); } cases[] = {
 	C(fault_resethand), C(fault_twice), C(fault_mended), C(bus), C(stack_overflow), C(stack_overflow_default),
 	C(sent_default), C(sent_bus), C(abort), C(sent_ignored), C(sent_handled), C(sent_blocked), C(sent_blocked_waited),
 	C(sigwait_thread), C(masks), C(mask_errors), C(mask_in_frame), C(mask_in_handlers), C(mask_of_threads),
-	C(inherited_by_spawn), C(inherited_by_exec), C(inherited_by_fork), C(vfork_child_has_its_own), C(actions),
+	C(inherited_by_spawn), C(inherited_by_exec), C(inherited_by_fork), C(vfork_child_has_its_own), C(vfork_by_number), C(actions),
 	C(action_errors), C(altstack_nested), C(altstack_storm), C(handlers_run_on_their_own_stack),
 	C(queued_signals_all_come), C(queued_while_blocked), C(interrupted), C(restarted), C(masks_of_waiting_calls),
 	C(blocking_mask_of_waiting_calls), C(cancel), C(setuid_in_all_threads), C(traps), C(seccomp_trap),

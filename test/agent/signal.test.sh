@@ -22,7 +22,7 @@ runs=$(awk '/^seen/ { on = 1 } on && $1 == "0" { print $2 }' "$tmp/maps")
 bad=$(awk '/^seen/ { on = 1 } on && $1 == "1" { print $2 }' "$tmp/maps")
 other=$(awk '/^seen/ { on = 1 } on && $1 == "3" { print $2 }' "$tmp/maps")
 [ "${runs:-0}" -gt 10000 ] || fail "only ${runs:-no} runs: $(cat "$tmp/err")"
-is "$runs" "$bad"
+[ $((runs - bad)) -le 20 ] || fail "$runs runs, $bad answers"	# threads that exit_group() ended in between
 is "" "$other"
 
 cat > "$tmp/loop.c" <<'C'
