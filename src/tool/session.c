@@ -247,9 +247,10 @@ static int start(struct session *s)
 	if (rc)
 		return rc;
 	notices_command(s->cmd.path);
-	if (old && !strncmp(old, s->agent, strlen(s->agent)))
+	if (old && !strncmp(old, s->agent, strlen(s->agent))) {
 		old += strlen(s->agent);	/* the tool runs under another session */
-	old += old && *old == ':';
+		old += *old == ':';
+	}
 	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s%s%s", s->agent, old && *old ? ":" : "", old ? old : "");
 	snprintf(dir, sizeof(dir), "SKEP_DIR=%s", skep_dir__path());
 	rc = command_start(&s->cmd, env);
