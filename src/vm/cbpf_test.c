@@ -277,6 +277,10 @@ static const struct {
 	{ "PAY_OFFSET",		"ld poff",			74 },
 	{ "RANDOM",		"ld rand",			-1 },
 	{ "VLAN_TPID",		"ld vlan_tpid",			0x8100 },
+	{ "link header",	"ldh [SKF_LL_OFF+12]",		0x0800 },
+	{ "network header",	"ldb [SKF_NET_OFF]",		0x4a },
+	{ "network header",	"ldx #9\nldb [x+SKF_NET_OFF]",	6 },
+	{ "network header",	"ldxb 4*([SKF_NET_OFF]&0xf)\ntxa", 40 },
 };
 
 static const char *in_a_line(const char *text)

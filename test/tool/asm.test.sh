@@ -32,7 +32,7 @@ while read -r expr; do
 done < <(awk -v step="${SKEP_TEST_FAST:+20}" '!step || NR % step == 0' test/cbpf/exprs.txt)
 same "tcpdump's dumps, read and printed again, are the same" "" "$bad"
 [ "$n" -gt 20 ] && ok "there were dumps to compare" || not_ok "there were dumps to compare: $n"
-same "JSON" 11 "$("$skep" asm -j -D N=80 "$tmp/port.asm" | jq '.insns | length' 2> /dev/null || echo 11)"
+same "JSON" 11 "$("$skep" asm -j -D N=80 "$tmp/port.asm" | grep -o '"code":' | wc -l)"
 
 run_tool asm "$tmp/port.asm"
 same "an undefined name: exit status" 1 "$rc"
