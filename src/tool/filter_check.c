@@ -117,8 +117,8 @@ bool filter_check_live(struct filter_job *k, const struct sock_filter *opt, u32 
 	if (!wrong)
 		return false;
 	k->disagreed += wrong;
-	warn("optimised and plain code for the kernel disagree on %s of %s packets (libpcap#1513 is one such case); the kernel gets the plain one",
-	     commas(wrong), commas(n));
+	warn("optimised and plain code for the kernel disagree on %s of %s packets (libpcap#1513 is one such case); "
+	     "the kernel gets the plain one", commas(wrong), commas(n));
 	return true;
 }
 

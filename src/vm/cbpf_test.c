@@ -332,6 +332,7 @@ TEST(netlink_attributes_in_the_kernel)
 	u8 b[FRAME];
 
 	for (u32 i = 0; i < ARRAY_SIZE(ancillary); i++) {
+		struct sock_fprog prog;
 		struct text *t;
 		u8 got[FRAME];
 		int sv[2];
@@ -342,8 +343,8 @@ TEST(netlink_attributes_in_the_kernel)
 		frame(b);
 		t = assemble("%s\njeq #%lld, Y, N\nY: ret #-1\nN: ret #0", ancillary[i].text, (long long)ancillary[i].a);
 		NEED(!socketpair(AF_UNIX, SOCK_DGRAM, 0, sv));
-		EQ(setsockopt(sv[1], SOL_SOCKET, SO_ATTACH_FILTER, &(struct sock_fprog){ (u16)t->n, t->f },
-			      sizeof(struct sock_fprog)), 0);
+		prog = (struct sock_fprog){ (u16)t->n, t->f };
+		EQ(setsockopt(sv[1], SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)), 0);
 		EQ(send(sv[0], b, FRAME, 0), FRAME);
 		EQ(recv(sv[1], got, FRAME, MSG_DONTWAIT), FRAME);
 		close(sv[0]);
