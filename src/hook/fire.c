@@ -9,6 +9,7 @@
 
 #include "hook/list.h"
 #include "prog/run.h"
+#include "prog/task.h"
 #include "spec/uapi.h"
 
 struct hook_set *hook_current;
@@ -213,7 +214,7 @@ void hook_fire_sys_exit(struct hook_regs *regs)
 
 #define STRING_MAX	4096u
 
-/* RECORD and RAW are whole. */
+/* RECORD is whole, and RAW but for its first argument, which is the task that this is about: the running one. */
 static void run_sched(enum hook_point point, void *record, u64 *raw)
 {
 	const struct hook_set *s;
@@ -225,6 +226,7 @@ static void run_sched(enum hook_point point, void *record, u64 *raw)
 		return;
 	s = LOAD_ACQUIRE(hook_current);
 	v = s ? s->sched[point - HOOK_SCHED_EXEC] : NULL;
+	raw[0] = v ? (uintptr_t)task_current() : 0;
 	for (u32 i = 0; v && i < v->nr; i++)
 		run_one(s, &v->call[i], &r, v->call[i].form == FORM_RAW ? (void *)raw : record);
 	run_end(word, was);

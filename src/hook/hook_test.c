@@ -3,6 +3,8 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/perf_event.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -551,5 +553,157 @@ TEST(the_strings_of_a_record_are_where_it_says)
 	STR_EQ(text, "child");
 	close(ev);
 	close(prog);
+	close(map);
+}
+
+/* ---- many threads, many changes ---- */
+
+static u32 stop;
+
+static void *firing(void *arg)
+{
+	struct hook_regs r = call_of(NR_GETPPID);
+	u64 *n = arg;
+
+	while (!READ_ONCE(stop)) {
+		hook_fire_sys_enter(&r);
+		r.ax = 1;
+		hook_fire_sys_exit(&r);
+		__atomic_fetch_add(n, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+TEST(lists_are_swapped_while_threads_are_inside)
+{
+	int map = new_array(2), p = noting(BPF_PROG_TYPE_TRACEPOINT, map, NULL, 0);
+	int other = noting(BPF_PROG_TYPE_RAW_TRACEPOINT, map, NULL, 0), rounds = t_fast() ? 100 : 2000;
+	struct hook_counts c;
+	struct hook_wants w;
+	pthread_t t[3];
+	u64 n = 0;
+
+	NEED(p >= 0 && other >= 0);
+	WRITE_ONCE(stop, 0);
+	for (int i = 0; i < 3; i++)
+		CHECK(!pthread_create(&t[i], NULL, firing, &n));
+	for (int i = 0; i < rounds; i++) {
+		int ev = event(PERF_TYPE_TRACEPOINT, tp_id("syscalls", "sys_enter_getppid"), NULL), raw;
+		u64 was = get(map, 0);
+
+		EQ(ioctl(ev, PERF_EVENT_IOC_SET_BPF, p), 0);
+		EQ(hook_learn(dir(), 0, getpid(), &w), 0);
+		raw = raw_open("sys_exit", other);
+		while (get(map, 0) == was)
+			;
+		EQ(hook_learn(dir(), 0, getpid(), &w), 0);
+		close(ev);
+		close(raw);
+		EQ(hook_learn(dir(), 0, getpid(), &w), 0);
+		CHECK(!w.any);
+		while (hook_reap())
+			;
+		was = get(map, 0);
+		EQ(get(map, 0), was);		/* nobody runs what was freed */
+	}
+	WRITE_ONCE(stop, 1);
+	for (int i = 0; i < 3; i++)
+		pthread_join(t[i], NULL);
+	hook_counts(&c);
+	EQ(c.pending, 0);
+	EQ(c.missed, 0);
+	CHECK(n);
+	close(p);
+	close(other);
+	close(map);
+}
+
+TEST(a_link_ends_with_the_process_that_held_it)
+{
+	int map = new_array(2), p = noting(BPF_PROG_TYPE_RAW_TRACEPOINT, map, NULL, 0), to[2], status;
+	struct hook_regs r = call_of(NR_GETPPID);
+	char ready;
+	pid_t pid;
+
+	NEED(p >= 0 && !pipe(to));
+	pid = fork();
+	if (!pid) {
+		ready = raw_open("sys_enter", p) >= 0;
+		if (write(to[1], &ready, 1) == 1)
+			pause();
+		_exit(0);
+	}
+	EQ(read(to[0], &ready, 1), 1);
+	CHECK(ready == 1);
+	learn();
+	hook_fire_sys_enter(&r);
+	EQ(get(map, 0), 1);
+	CHECK(hook_links_alive(dir()));
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	CHECK(!hook_links_alive(dir()));
+	learn();
+	hook_fire_sys_enter(&r);
+	EQ(get(map, 0), 1);
+	close(to[0]);
+	close(to[1]);
+	close(p);
+	close(map);
+}
+
+TEST(a_link_of_another_session_is_not_ours)
+{
+	int map = new_array(2), p = noting(BPF_PROG_TYPE_RAW_TRACEPOINT, map, NULL, 0), link;
+	struct hook_wants w;
+
+	NEED(p >= 0);
+	setenv("SKEP_SCOPE", "abc", 1);
+	link = raw_open("sys_enter", p);
+	unsetenv("SKEP_SCOPE");
+	NEED(link >= 0);
+	EQ(hook_learn(dir(), 0, getpid(), &w), 0);
+	CHECK(!w.any);
+	EQ(hook_learn(dir(), 0xabc, getpid(), &w), 0);
+	CHECK(w.all_enter);
+	close(link);
+	learn();
+	close(p);
+	close(map);
+}
+
+TEST(a_pin_keeps_a_link)
+{
+	int map = new_array(2), p = noting(BPF_PROG_TYPE_RAW_TRACEPOINT, map, NULL, 0), link = raw_open("sys_enter", p);
+	union bpf_attr a = { .pathname = (u64)(uintptr_t)"/sys/fs/bpf/a_link", .bpf_fd = (u32)link };
+	struct hook_regs r = call_of(NR_GETPPID);
+
+	NEED(p >= 0 && link >= 0);
+	EQ(skep_bpf(BPF_OBJ_PIN, &a, sizeof(a)), 0);
+	close(link);
+	close(p);
+	CHECK(learn().all_enter);
+	hook_fire_sys_enter(&r);
+	EQ(get(map, 0), 1);
+	a.bpf_fd = 0;
+	link = skep_bpf(BPF_OBJ_GET, &a, sizeof(a));
+	CHECK(link >= 0);
+	close(link);
+	EQ(unlink("/sys/fs/bpf/a_link"), 0);
+	CHECK(!learn().any);
+	close(map);
+}
+
+TEST(raw_sched_programs_get_the_running_task)
+{
+	int map = new_array(4), p = noting(BPF_PROG_TYPE_RAW_TRACEPOINT, map, (int[]){ 0, 8 }, 2);
+	int link = raw_open("sched_process_exec", p);
+
+	NEED(link >= 0);
+	learn();
+	hook_fire_sched_exec("x", 1, 77);
+	CHECK(get(map, 1));
+	EQ(get(map, 2), 77);
+	close(link);
+	close(p);
 	close(map);
 }
