@@ -230,8 +230,8 @@ static void sum_up(struct hook_set *s)
 	struct hook_wants *w = &s->wants;
 
 	for (u32 nr = 0; nr < HOOK_NR_SYSCALLS; nr++) {
-		w->enter[nr / 64] |= (u64)!!s->enter[nr] << nr % 64;
-		w->exit[nr / 64] |= (u64)!!s->exit[nr] << nr % 64;
+		w->enter[nr / 64] |= s->enter[nr] ? BIT64(nr % 64) : 0;
+		w->exit[nr / 64] |= s->exit[nr] ? BIT64(nr % 64) : 0;
 		w->any |= s->enter[nr] || s->exit[nr];
 	}
 	w->all_enter = s->enter_all;
@@ -337,4 +337,3 @@ bool hook_links_alive(struct obj_dir *d)
 			return false;
 	return true;
 }
-
