@@ -3,6 +3,7 @@
 # user; each with the right process, parent and user. And the kernel's bpf(2) has no part in it.
 . "$(dirname "$0")/../tool/lib.sh"
 
+unset MAKEFLAGS MFLAGS MAKELEVEL	# make check runs this
 tool_env=(timeout --foreground 60)
 # A tree that everybody may read.
 mkdir -p "$tmp/tree/bin" "$tmp/tree/lib"
