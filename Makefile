@@ -59,6 +59,7 @@ help:
 	@echo "make check      fast tests (under a minute)      make test   everything"
 	@echo "make lint       layer order, clang-format, clang-tidy, cppcheck, file and function sizes"
 	@echo "make bench      all benchmarks: build/bench/*.json"
+	@echo "make soak       long forms: strangers' programs traced for a minute each (SOAK_SECONDS=60)"
 	@echo "make fuzz       libFuzzer targets (FUZZ_SECONDS=600 each)"
 	@echo "make install    PREFIX=$(PREFIX) DESTDIR="
 	@echo "SAN=asan,ubsan | tsan builds under build/san-*; OPT=-O0 and CC=clang work too"
