@@ -34,7 +34,7 @@ need_cxx="g++";		run_cxx() {
 }
 need_signals="gcc";	run_signals() {
 	[ -x "$tmp/signals" ] || LD_PRELOAD= gcc -O2 "$top/test/agent/targets/signals.c" -o "$tmp/signals" -pthread
-	"$tmp/signals" "$seconds"
+	"$tmp/signals" $((seconds * 3))
 }
 need_musl="musl-gcc";	run_musl() {
 	[ -x "$tmp/musl" ] || LD_PRELOAD= musl-gcc -O2 "$top/test/agent/targets/signals.c" -o "$tmp/musl" -pthread

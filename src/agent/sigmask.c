@@ -2,9 +2,10 @@
 /* sigmask.c - the target's signal masks (signal.h), and what happens to signals at system calls.
  *
  * sig.mask holds the bits of owned signals that the target thinks are blocked; all other bits are in the kernel. sig.really:
- * those of them that the kernel blocks too, because such a signal was sent meanwhile and is pending there (so that sigwait,
- * signalfd, sigpending and other threads find it). A call with a mask of its own (sigsuspend, ppoll ...) is made with
- * the target's arguments: no hook runs inside, and a handler that interrupts it unblocks owned signals first.
+ * those of them that the kernel blocks too, because they were blocked before the attachment, or because such a signal was sent
+ * meanwhile and is pending there (so that sigwait, signalfd, sigpending and other threads find it). A call with a mask of its
+ * own (sigsuspend, ppoll ...) is made with the target's arguments: no hook runs inside, and a handler that interrupts it
+ * unblocks owned signals first.
  *
  * Table: rows[], by number. */
 #include <errno.h>
@@ -81,6 +82,8 @@ static bool sigprocmask_enter(struct agent_thread *t, struct hook_regs *r)
 	}
 	/* first: a pending owned signal that gets unblocked arrives at once, and asks */
 	t->sig.mask = apply(&c, mine) & signal_owned;
+	if (c.any)
+		t->sig.handler = 0;
 	t->sig.really &= t->sig.mask;
 	old = change_real(t, &c) | mine;
 	r->ax = 0;
@@ -184,6 +187,7 @@ void signal_mask_leave(struct agent_thread *t, u64 *frame)
 	struct signal_thread *s = &t->sig;
 
 	s->mask = *frame & signal_owned;
+	s->handler = 0;
 	s->really &= s->mask;
 	*frame = (*frame & ~signal_owned) | s->really;
 }
@@ -285,7 +289,6 @@ void signal_exit(struct agent_thread *t, struct hook_regs *r)
 static void follow_epoch(struct agent_thread *t)
 {
 	u32 epoch = LOAD_ACQUIRE(signal_epoch);
-	u64 m;
 
 	if (t->sig.vforks)
 		return;				/* its parent's: when that goes on */
@@ -296,15 +299,23 @@ static void follow_epoch(struct agent_thread *t)
 		t->tls.fault_how = FAULT_KERNEL;
 	} else {
 		signal_install(t);
-		m = real_mask() & signal_owned;
-		t->sig.mask |= m;
-		t->sig.really = 0;
+		/* What is blocked now stays so: it may be for the time of a handler that was entered before the attachment, whose
+		 * return no hook will see. What we remember of an attachment before may be as stale. */
+		t->sig.mask = t->sig.really = real_mask() & signal_owned;
+		t->sig.handler = 0;
 		altstack_ask(t);
 		t->tls.fault_how = FAULT_DIRECT;
 	}
 	t->sig.epoch = epoch;
-	if (epoch)
-		raw_mask(SIG_UNBLOCK, signal_owned, NULL);
+}
+
+/* What is really blocked, the kernel knows: a handler that returned has put its frame's mask back. */
+static void ask_kernel(struct agent_thread *t)
+{
+	u64 stale = t->sig.really & ~(t->careful ? t->hook_mask : real_mask());
+
+	t->sig.mask &= ~stale;
+	t->sig.really &= ~stale;
 }
 
 void signal_hook_begin(struct agent_thread *t, const struct hook_regs *r)
@@ -313,6 +324,8 @@ void signal_hook_begin(struct agent_thread *t, const struct hook_regs *r)
 		follow_epoch(t);
 	if (!t->sig.epoch)
 		return;
+	if (unlikely(t->sig.really))
+		ask_kernel(t);
 	t->tls.fault_how = likely(!t->sig.really && !t->careful) ? FAULT_DIRECT : FAULT_KERNEL;
 }
 

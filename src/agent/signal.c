@@ -407,9 +407,30 @@ static u64 deliver(struct agent_thread *t, int sig, ucontext_t *uc, struct ksiga
 	more = a.mask & signal_owned;
 	if (owned(sig) && !(a.flags & SA_NODEFER))
 		more |= bit;
+	if (more & ~t->sig.mask) {
+		t->sig.handler = (u64)uc;
+		t->sig.added = more & ~t->sig.mask;
+	}
 	if (signal_mask_enter(t, (u64)uc->uc_mcontext.gregs[REG_RSP], more, mask_of(uc)))
 		*call = 1;
 	return a.handler;
+}
+
+/* Bits of the mask that are no more: blocked by the kernel until a handler returned that no hook saw, or by a handler that was
+ * left by a jump while its rt_sigprocmask had no hook (attachments come and go at any moment). */
+static void forget_stale(struct agent_thread *t, u64 bit, u64 sp)
+{
+	struct signal_thread *s = &t->sig;
+	u64 alt = t->alt_base, size = t->alt_size;
+
+	if (s->really & bit) {			/* the kernel would not have let it through */
+		s->mask &= ~bit;
+		s->really &= ~bit;
+	}
+	if (s->handler && (sp > s->handler || (sp - alt < size) != (s->handler - alt < size))) {
+		s->mask &= ~s->added;
+		s->handler = 0;
+	}
 }
 
 static u64 decide_owned(struct agent_thread *t, int sig, siginfo_t *si, ucontext_t *uc, u64 *call)
@@ -419,6 +440,8 @@ static u64 decide_owned(struct agent_thread *t, int sig, siginfo_t *si, ucontext
 
 	if (fault_mine(sig, si, uc) || (claims[sig] && claims[sig](sig, si, uc)))
 		return 0;
+	if (t)
+		forget_stale(t, BIT64(sig - 1), (u64)uc->uc_mcontext.gregs[REG_RSP]);
 	blocked = t && READ_ONCE(signal_epoch) && t->sig.epoch == signal_epoch && t->sig.mask & BIT64(sig - 1);
 	if (sync ? blocked || !is_function(a) : a->handler == (u64)SIG_DFL && !blocked) {
 		die_by(sig, si, uc);

@@ -3,7 +3,8 @@
  *
  * Two things must hold in hooks. A fault of ours (a copy from a bad address, a file cut short, a dispatched system call) must
  * reach our handler, whatever the target has blocked or installed: SIGSEGV and SIGBUS, and what signal_claim() adds, are
- * *owned*: their real disposition is ours and they are never really blocked. And a handler of the target must
+ * *owned*: their real disposition is ours and they are not really blocked (but for what was so before
+ * the attachment). And a handler of the target must
  * not run on an agent stack: it may need megabytes of stack, look at its own stack pointer, or never come back. So all
  * handlers of the target are entered through signal_entry, which puts a signal off that arrives in a hook: blocked, sent
  * again with the same siginfo, unblocked when the hook is back on the target's stack (agent_deferred).
@@ -35,6 +36,7 @@ struct signal_thread {
 	u8 nr_suspends, vforks;
 	u64 mask;			/* owned signals that the target thinks are blocked */
 	u64 really;			/* those of them that are: one is pending, and the kernel keeps it */
+	u64 handler, added;		/* the innermost handler that added to the mask: its frame, what it added. 0: none */
 	u64 vfork_mask;			/* of the parent, while its vfork child runs on this state */
 	struct {			/* sigsuspend, ppoll and so on: the mask before */
 		u64 sp, mask;
