@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main.c - the skep command: global options, and the table of commands. */
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -207,17 +209,39 @@ static void tidy(void)
 		gc_run();
 }
 
+/* Started with descriptors 0 to 2 closed, the first maps would get those numbers, and what is printed would go into them.
+ * O_PATH: using them fails with EBADF, as if they were closed; commands do not inherit them. */
+static void fill_standard_fds(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", O_PATH | O_CLOEXEC);	/* the lowest free number, so FD */
+}
+
+/* Returns RC, or a failure's if not everything could be printed. A reader that has left is told nothing: it has seen enough. */
+static int end_output(int rc)
+{
+	struct pollfd p = { .fd = STDOUT_FILENO };
+
+	if (!fflush(stdout) && !ferror(stdout))
+		return rc;
+	if (poll(&p, 1, 0) != 1 || !(p.revents & POLLERR))
+		fputs("skep: not everything could be written to the output\n", stderr);
+	return rc ? rc : EXIT_FAILED;
+}
+
 int main(int argc, char **argv)
 {
 	int rc;
 
+	fill_standard_fds();
 	argc = take_globals(argc - 1, argv + 1);
 	libbpf_init();
 	rc = dispatch(argc, argv + 1);
 	tidy();
 	if (opt.json)
 		json_done(out_json());
-	if (fflush(stdout) || ferror(stdout))
-		return rc ? rc : EXIT_FAILED;
-	return rc;
+	return end_output(rc);
 }

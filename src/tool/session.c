@@ -6,6 +6,7 @@
  * command's (128 + signal); what goes wrong before it starts: 1, 2, 3 as everywhere, 126, 127 as in shells. */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -239,7 +240,7 @@ static int prepare(struct session *s)
 
 static int start(struct session *s)
 {
-	char preload[8192], dir[4096 + 16];
+	char preload[8192], dir[PATH_MAX + 16] = "SKEP_DIR=";
 	char *env[] = { preload, dir, NULL };		/* $SKEP_SCOPE is set already */
 	const char *old = getenv("LD_PRELOAD");
 	int rc = agent_prepare(s->cmd.path);
@@ -252,7 +253,8 @@ static int start(struct session *s)
 		old += *old == ':';
 	}
 	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s%s%s", s->agent, old && *old ? ":" : "", old ? old : "");
-	snprintf(dir, sizeof(dir), "SKEP_DIR=%s", skep_dir__path());
+	if (!realpath(skep_dir__path(), dir + strlen(dir)))	/* its children have directories of their own */
+		return fail_errno(-errno, "%s", skep_dir__path());
 	rc = command_start(&s->cmd, env);
 	notices_started(s->cmd.pid);
 	s->check_at = now_ns() + START_NS;

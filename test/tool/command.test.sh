@@ -61,6 +61,26 @@ has "SKEP_SCOPE is a fresh number" "$("$skep" run "$prog" -o "$tmp/maps" -- env 
 same "two sessions have two" 2 "$(for _ in 1 2; do "$skep" run "$prog" -o "$tmp/maps" -- env | grep ^SKEP_SCOPE; done | sort -u | wc -l)"
 has "its parent is the tool" "$("$skep" run "$prog" -o "$tmp/maps" -- sh -c 'cat /proc/$PPID/comm')" '^skep$'
 
+# descriptors that are closed at the start: no map gets their numbers, nothing is printed into one
+told() { grep -v 'no room for a probe'; }
+at_start() { (cd "$tmp" && timeout 30 "$skep" run "$prog" -- sh -c 'for f in 0 1 2; do readlink /proc/$PPID/fd/$f; done > '"$tmp/fds" ); }
+at_start <&- >&- 2>&-
+same "with 0, 1, 2 closed they are nobody's" "/dev/null /dev/null /dev/null" "$(xargs < "$tmp/fds")"
+timeout 30 "$skep" run "$prog" -- sh -c 'test -e /proc/$$/fd/1 || echo closed >&2' >&- 2> "$tmp/fds"
+has "the command finds it closed" "$(< "$tmp/fds")" "^closed$"
+if [ -c /dev/full ]; then
+	timeout 30 "$skep" run "$prog" -- true > /dev/full 2> "$tmp/err"
+	same "output that cannot be written: told" "1|skep: not everything could be written to the output" "$?|$(told < "$tmp/err")"
+	timeout 30 "$skep" -j run "$prog" -- true > /dev/full 2> "$tmp/err"
+	same "... with -j" "1|skep: not everything could be written to the output" "$?|$(told < "$tmp/err")"
+else
+	skip "output that cannot be written: no /dev/full"
+fi
+(trap '' PIPE; timeout 30 "$skep" run "$prog" -- true 2> "$tmp/err"; echo $? > "$tmp/rc") | true
+same "a reader that leaves: nothing to tell" "" "$(told < "$tmp/err")"
+same "a relative \$SKEP_DIR: found from elsewhere" "0|$tmp/rel/d" "$(mkdir "$tmp/rel"; cd "$tmp" || exit; SKEP_DIR=rel/d timeout 30 "$skep" run "$prog" -o maps -- \
+	sh -c 'cd /; env | sed -n s/^SKEP_DIR=//p' > rel/out 2> rel/err; echo "$?|$(cat rel/out rel/err | told)")"
+
 # the agent's file
 mkdir -p "$tmp/alone/bin"; cp "$skep" "$tmp/alone/bin"
 
