@@ -45,6 +45,8 @@
 #endif
 #define CLOSE_UNSHARE		2	/* CLOSE_RANGE_UNSHARE */
 #define KCMP_MEMORY		1	/* KCMP_VM */
+#define STAT_FLAGS		9	/* field of /proc/PID/stat */
+#define PF_EXITING		0x4u
 #define WAITV_32		2	/* FUTEX2_SIZE_U32 */
 #define WAITV_PRIVATE		128
 
@@ -203,9 +205,11 @@ void agent_wakes_send(void)
 
 /* ---- the helper's life ---- */
 
-/* The target is dead (a zombie, or gone), not executing something else. */
+/* The target is dead (a zombie, or gone) or about to be, not executing something else: its memory goes, and wakes us, while
+ * it is still "running". */
 static bool target_died(s32 pid)
 {
+	unsigned long flags = 0;
 	char buf[512], *p;
 	ssize_t n;
 	int fd;
@@ -218,7 +222,14 @@ static bool target_died(s32 pid)
 	close(fd);
 	buf[MAX(n, 0)] = 0;
 	p = strrchr(buf, ')');
-	return !p || p[1] != ' ' || p[2] == 'Z' || p[2] == 'X';
+	if (!p || p[1] != ' ' || p[2] == 'Z' || p[2] == 'X')
+		return true;
+	p += 2;
+	for (u32 field = 3; field < STAT_FLAGS && p; field++)
+		p = strchr(p + 1, ' ');
+	for (p = p ? p + 1 : buf + n; *p >= '0' && *p <= '9'; p++)
+		flags = flags * 10 + (unsigned long)(*p - '0');
+	return flags & PF_EXITING;
 }
 
 /* The end that nobody inside could tell of: killed, or by an exit_group() without a trampoline. Told here, as the target. */

@@ -3,6 +3,9 @@
 #include "tool/launch.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -50,4 +53,36 @@ bool launch_unanswered(s32 pid)
 	s32 nr, helper;
 
 	return !tool_dir(&d) && !agents_open(d) && !agents_take_exec(d, pid, &nr, &helper);
+}
+
+/* A process that is gone or a zombie, whose helper still lives. */
+static int ending(void *arg, s32 pid, u64 scope, u32 epoch)
+{
+	const u64 *want = arg;
+	char path[32], stat[512], *p;
+	ssize_t n;
+	int fd;
+
+	(void)epoch;
+	if (scope != *want)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 1;
+	n = read(fd, stat, sizeof(stat) - 1);
+	close(fd);
+	stat[MAX(n, 0)] = 0;
+	p = strrchr(stat, ')');
+	return !p || p[1] != ' ' || p[2] == 'Z' || p[2] == 'X';
+}
+
+void launch_wait_ends(u64 scope, u32 ms)
+{
+	struct obj_dir *d;
+
+	if (tool_dir(&d) || agents_open(d))
+		return;
+	for (; ms && agents_each(d, ending, &scope); ms--)
+		usleep(1000);
 }

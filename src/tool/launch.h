@@ -13,4 +13,8 @@ int launch_exec(u64 scope, const char *path, char *const argv[], char *const env
 /* Later: has no agent of process PID asked what its execve was? Then there is none. */
 bool launch_unanswered(s32 pid);
 
+/* At the end: wait, at most MS milliseconds, for the helpers of SCOPE whose process has ended: they tell of ends that nobody
+ * inside could tell of. */
+void launch_wait_ends(u64 scope, u32 ms);
+
 #endif

@@ -24,7 +24,7 @@ static const struct {
 	{ NOTICE_STATIC,   "not traced: ", ", statically linked" },
 	{ NOTICE_SETUID,   "not traced: ", ", set-user-ID or with file capabilities" },
 	{ NOTICE_FOREIGN,  "not traced: ", ", of another architecture" },
-	{ NOTICE_NO_AGENT, "not traced: ", ", from where the agent's file cannot be seen" },
+	{ NOTICE_NO_AGENT, "not traced: ", ", from where the agent or $SKEP_DIR cannot be reached" },
 	{ NOT_STARTED,     "not traced: ", ": the agent did not start in it" },
 	{ NOTICE_SITES,    "not seen: calls from up to ", " syscall instructions of a process, which have no room for a probe", true },
 	{ NOTICE_SECCOMP,  "not seen in ", ": what attaches after its own seccomp filter" },

@@ -17,11 +17,13 @@
 
 #include "tool/attach.h"
 #include "tool/command.h"
+#include "tool/launch.h"
 #include "tool/notices.h"
 #include "tool/run.h"
 
 #define MAX_LINKS	64
 #define START_NS	5000000000ull	/* an agent that has not started by then is not there */
+#define END_MS		200		/* for helpers of processes that have ended to say so */
 #define LOOK_MS		100		/* nothing wakes us for printed lines */
 
 struct session {
@@ -202,6 +204,19 @@ static int show_maps(const struct session *s)
 	return rc;
 }
 
+/* The end of a process that was killed is told by its helper, which learns of it when we do. */
+static void wait_for_ends(const struct session *s)
+{
+	struct bpf_program *p;
+
+	bpf_object__for_each_program(p, s->k->obj) {
+		if (s->cmd.pid && bpf_program__autoload(p) && strstr(bpf_program__section_name(p), "sched_process_exit")) {
+			launch_wait_ends(s->cmd.scope, END_MS);
+			return;
+		}
+	}
+}
+
 static int finish(struct session *s)
 {
 	u64 n;
@@ -209,6 +224,7 @@ static int finish(struct session *s)
 
 	if (s->cmd.interrupted && isatty(STDERR_FILENO))
 		fputc('\n', stderr);	/* behind the terminal's ^C */
+	wait_for_ends(s);
 	detach(s);
 	drain(s);
 	n = events_count(s->k->ev);

@@ -81,6 +81,23 @@ same "a reader that leaves: nothing to tell" "" "$(told < "$tmp/err")"
 same "a relative \$SKEP_DIR: found from elsewhere" "0|$tmp/rel/d" "$(mkdir "$tmp/rel"; cd "$tmp" || exit; SKEP_DIR=rel/d timeout 30 "$skep" run "$prog" -o maps -- \
 	sh -c 'cd /; env | sed -n s/^SKEP_DIR=//p' > rel/out 2> rel/err; echo "$?|$(cat rel/out rel/err | told)")"
 
+# ends of processes that were killed are told by helpers, at the session's end too
+cat > "$tmp/ends.bpf.c" << 'EOF'
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+char LICENSE[] SEC("license") = "GPL";
+__u64 ends;
+SEC("tracepoint/sched/sched_process_exit") int count(void *ctx) { __sync_fetch_and_add(&ends, 1); return 0; }
+EOF
+ends() {
+	for _ in 1 2 3 4 5; do
+		timeout 30 "$skep" run "$tmp/ends.bpf.c" -o "$tmp/maps" -- "$@"
+		awk '$1 == "ends" { print $2 }' "$tmp/maps"
+	done 2> /dev/null | xargs
+}
+same "the end of the command is seen" "1 1 1 1 1" "$(ends sleep 0.01)"
+same "... and of killed ones" "2 2 2 2 2" "$(ends sh -c 'sh -c "kill -9 \$\$"; kill -9 $$')"
+
 # the agent's file
 mkdir -p "$tmp/alone/bin"; cp "$skep" "$tmp/alone/bin"
 
