@@ -29,23 +29,23 @@ need_python="python3";	run_python() { python3 "$top/test/agent/targets/work.py" 
 need_node="node";	run_node() { node "$top/test/agent/targets/work.js" "$seconds"; }
 need_gcc="gcc";		run_gcc() { sh "$top/test/agent/targets/gcc.sh" "$tmp" "$seconds"; }
 need_cxx="g++";		run_cxx() {
-	[ -x "$tmp/cxx" ] || LD_PRELOAD= g++ -O2 "$top/test/agent/targets/throw.cc" -o "$tmp/cxx" -pthread
+	[ -x "$tmp/cxx" ] || LD_PRELOAD='' g++ -O2 "$top/test/agent/targets/throw.cc" -o "$tmp/cxx" -pthread
 	"$tmp/cxx" "$seconds"
 }
 need_signals="gcc";	run_signals() {
-	[ -x "$tmp/signals" ] || LD_PRELOAD= gcc -O2 "$top/test/agent/targets/signals.c" -o "$tmp/signals" -pthread
+	[ -x "$tmp/signals" ] || LD_PRELOAD='' gcc -O2 "$top/test/agent/targets/signals.c" -o "$tmp/signals" -pthread
 	"$tmp/signals" $((seconds * 3))
 }
 need_musl="musl-gcc";	run_musl() {
-	[ -x "$tmp/musl" ] || LD_PRELOAD= musl-gcc -O2 "$top/test/agent/targets/signals.c" -o "$tmp/musl" -pthread
+	[ -x "$tmp/musl" ] || LD_PRELOAD='' musl-gcc -O2 "$top/test/agent/targets/signals.c" -o "$tmp/musl" -pthread
 	"$tmp/musl" "$seconds"
 }
 need_go="go";		run_go() {
-	[ -x "$tmp/gowork" ] || (LD_PRELOAD=; cd "$top/test/agent/targets" && GOCACHE=$tmp/gocache GO111MODULE=off go build -ldflags=-linkmode=external -o "$tmp/gowork" work.go)
+	[ -x "$tmp/gowork" ] || (LD_PRELOAD=''; cd "$top/test/agent/targets" && GOCACHE=$tmp/gocache GO111MODULE=off go build -ldflags=-linkmode=external -o "$tmp/gowork" work.go)
 	"$tmp/gowork" "$seconds"
 }
 need_rust="rustc";	run_rust() {
-	[ -x "$tmp/rustwork" ] || HOME=$own_home LD_PRELOAD= rustc -O -o "$tmp/rustwork" "$top/test/agent/targets/work.rs"
+	[ -x "$tmp/rustwork" ] || HOME=$own_home LD_PRELOAD='' rustc -O -o "$tmp/rustwork" "$top/test/agent/targets/work.rs"
 	"$tmp/rustwork" "$seconds"
 }
 need_timeout="timeout";	run_timeout() { timeout 0.5 sleep 60; echo $?; timeout 60 sh -c 'exit 3'; echo $?; }
@@ -54,7 +54,7 @@ need_redis="redis-server redis-benchmark redis-cli"
 run_redis() { sh "$top/test/agent/targets/redis.sh" "$tmp/redis.$RANDOM" "$(free_port)" "$seconds"; }
 need_chromium="chromium"; run_chromium() { sh "$top/test/agent/targets/chromium.sh" "$tmp/chromium.$RANDOM"; }
 need_gdb="gdb gcc";	run_gdb() {
-	[ -x "$tmp/gdbme" ] || LD_PRELOAD= gcc -O0 -g "$top/test/agent/targets/signals.c" -o "$tmp/gdbme" -pthread
+	[ -x "$tmp/gdbme" ] || LD_PRELOAD='' gcc -O0 -g "$top/test/agent/targets/signals.c" -o "$tmp/gdbme" -pthread
 	gdb -q -batch -ex 'set debuginfod enabled off' -ex 'handle all nostop noprint pass' -ex 'break masks' -ex run -ex 'print ok' \
 		-ex next -ex next -ex 'info threads' -ex delete -ex continue --args "$tmp/gdbme" 1 2>&1 |
 		grep -oE 'hit Breakpoint 1|^[$]1|sigfillset|sigprocmask|exited normally|^sum .*'
@@ -76,7 +76,7 @@ churn() {
 }
 
 one() {
-	local t=$1 needs=need_$1 missing= want got wrc rc took
+	local t=$1 needs=need_$1 missing='' want got wrc rc took
 	have ${!needs} || { skip "$t: $missing is not installed"; return; }
 	want=$("run_$t" 2>&1); wrc=$?
 	took=$SECONDS
@@ -93,7 +93,8 @@ one() {
 [ -f "$agent" ] || { not_ok "no agent at $agent"; exit 1; }
 "${CLANG:-clang}" -target bpf -O2 -g -idirafter "/usr/include/$(gcc -print-multiarch)" -c "$top/test/agent/all.bpf.c" -o "$tmp/all.bpf.o" || exit 1
 churn & churn_pid=$!
-for t in ${*:-$all}; do
+[ $# -gt 0 ] || set -- $all
+for t in "$@"; do
 	one "$t"
 done
 kill "$churn_pid"; wait "$churn_pid" 2> /dev/null; churn_pid=

@@ -78,7 +78,7 @@ static void store_block(u64 at, const u8 *bytes, u32 n)
 	bool ok;
 
 	memcpy(old.b, (void *)block, BLOCK);
-	do {
+	do {					/* NOLINT(bugprone-infinite-loop): ok is an output of the asm */
 		new = old;
 		memcpy(new.b + (at - block), bytes, n);
 		__asm__ volatile("lock cmpxchg16b %1"

@@ -122,7 +122,7 @@ static int run_tool(const char *fd_path)
 
 	if (!len || len + 10 > sizeof(dir))
 		return -ENOENT;
-	memcpy(dir, "SKEP_DIR=", 9);
+	memcpy(dir, "SKEP_DIR=", 9);	/* NOLINT(bugprone-not-null-terminated-result): here and below, what follows ends it */
 	memcpy(dir + 9, agent.dir, len + 1);
 	stack = patch_alloc(size);
 	if (!stack)
@@ -172,7 +172,7 @@ static int read_table(const struct site_ident *id, struct site_file *f)
 	if (!len || len + 8 + SITE_NAME_MAX > sizeof(path))
 		return -ENOENT;
 	memcpy(path, agent.dir, len);
-	memcpy(path + len, "/sites/", 7);
+	memcpy(path + len, "/sites/", 7);	/* NOLINT(bugprone-not-null-terminated-result) */
 	site_table_name(id, path + len + 7);
 	fd = raw_syscall4(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0);
 	if (failed(fd))
@@ -201,7 +201,7 @@ static void make_table(long fd)
 {
 	char path[32];
 
-	memcpy(path, "/proc/self/fd/", 14);
+	memcpy(path, "/proc/self/fd/", 14);	/* NOLINT(bugprone-not-null-terminated-result) */
 	put_num(path + 14, (u64)fd);
 	raw_syscall3(SYS_fcntl, fd, F_SETFD, 0);
 	run_tool(path);

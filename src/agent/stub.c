@@ -302,7 +302,8 @@ static u32 desc_flags(const struct stub_spec *sp, const struct site_win *w)
 static void put_enter(struct code *c, const struct stub_spec *sp, u64 next, u64 skipped)
 {
 	const struct site_win *e = &sp->s->enter;
-	struct way w = { .slot = e->flags & FULL ? SLOT_ENTER_FLAGS : SLOT_ENTER, .live = e->flags & WIN_FLAGS_LIVE, .next = next, .skipped = skipped,
+	struct way w = { .slot = e->flags & FULL ? SLOT_ENTER_FLAGS : SLOT_ENTER,
+			 .live = e->flags & WIN_FLAGS_LIVE, .next = next, .skipped = skipped,
 			 .desc = { sp->site + 2, sp->s->nr, desc_flags(sp, e) } };
 
 	put_hook(c, &w);
@@ -311,7 +312,8 @@ static void put_enter(struct code *c, const struct stub_spec *sp, u64 next, u64 
 static void put_exit(struct code *c, const struct stub_spec *sp, u8 flags, u64 next)
 {
 	bool live = flags & WIN_FLAGS_LIVE;
-	struct way w = { .slot = flags & FULL ? SLOT_EXIT_FLAGS : SLOT_EXIT, .live = live, .if_recs = sp->records, .next = next, .skipped = next,
+	struct way w = { .slot = flags & FULL ? SLOT_EXIT_FLAGS : SLOT_EXIT, .live = live,
+			 .if_recs = sp->records, .next = next, .skipped = next,
 			 .desc = { sp->site + 2, sp->s->nr, (live ? STUB_LIVE : 0) | (sp->records ? STUB_REC : 0) } };
 
 	put_hook(c, &w);

@@ -18,7 +18,9 @@ _Static_assert(sizeof(struct hook_regs) == 168 && offsetof(struct hook_regs, ori
 _Static_assert(offsetof(struct agent_thread, level) == 40 && offsetof(struct agent_thread, nr_recs) == 44 &&
 		       offsetof(struct agent_thread, deferred) == 48,
 	       "stub.c");
-_Static_assert(STUB_TAIL == 48 && STUB_DESC == 96 && offsetof(struct stub_desc, nr) == 8 && offsetof(struct stub_desc, flags) == 12, "tramp.c");
+_Static_assert(STUB_TAIL == 48 && STUB_DESC == 96 && offsetof(struct stub_desc, nr) == 8 &&
+		       offsetof(struct stub_desc, flags) == 12,
+	       "tramp.c");
 
 /* Tests compile this with vector registers; the target's are not ours. */
 #define HOOKED __attribute__((target("general-regs-only")))

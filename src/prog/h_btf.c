@@ -216,6 +216,7 @@ static char *digits(char *end, u64 v, u32 base, u32 width)
 
 	*d = 0;
 	while (v || width) {
+		/* cppcheck-suppress zerodivcond ; base is 10 or 16 */
 		*--d = "0123456789abcdef"[v % base];
 		v /= base;
 		width -= width > 0;

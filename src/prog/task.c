@@ -64,7 +64,7 @@ static void ask_creds(struct cred *c)
 u64 task_uid_gid(void)
 {
 	struct who *w = &tls()->who;
-	struct cred mine, *c = w->keep && w->task ? &w->task->cred : &mine;
+	struct cred mine = { 0 }, *c = w->keep && w->task ? &w->task->cred : &mine;
 
 	if (likely(w->creds_known))
 		return (u64)w->gid << 32 | w->uid;

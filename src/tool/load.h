@@ -27,7 +27,8 @@ void load_only(struct bpf_object *obj, struct bpf_program *prog);
 int load_set_global(struct bpf_object *obj, const char *assign);
 /* EXIT_ENV with a message if the directory of objects cannot be opened, else 0. */
 int dir_usable(void);
-/* Loads; PROG: the one whose log is kept, NULL: all that are to be loaded. 0, or an exit code after the message: a rejection with its place and the kernel's sentence. */
+/* Loads; PROG: the one whose log is kept, NULL: all that are to be loaded. 0, or an exit code after the message: a
+ * rejection with its place and the kernel's sentence. */
 int load_object(struct bpf_object *obj, struct bpf_program *prog, const struct source *s, struct load_log *l);
 /* Pins of a run: bpffs/NAME/{program, maps}. */
 int load_reuse_pins(struct bpf_object *obj, const char *name);	/* before load */

@@ -1,3 +1,4 @@
+#!/bin/sh
 # gcc gives the same object file every time: gcc.sh DIRECTORY SECONDS
 { echo '#include <stdio.h>'; i=0; while [ $i -lt 300 ]; do echo "int f$i(int x) { return x % ($i + 1) ? printf(\"%d\", x) : f$((i > 0 ? i - 1 : 0))(x - 1); }"; i=$((i + 1)); done; } > "$1/big.c"
 end=$(($(date +%s) + $2)) bad=0

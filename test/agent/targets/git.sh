@@ -1,3 +1,4 @@
+#!/bin/sh
 # git: commits, branches, gc, clone, blame: git.sh DIRECTORY SECONDS
 set -e
 mkdir "$1" && cd "$1"

@@ -1,3 +1,4 @@
+#!/bin/sh
 # make -j of a small C project, again and again: make.sh DIRECTORY SECONDS
 set -e
 mkdir "$1" && cd "$1"

@@ -1,3 +1,4 @@
+#!/bin/sh
 # nginx with two workers under wrk: nginx.sh DIRECTORY PORT SECONDS
 mkdir -p "$1/www" && cd "$1" || exit 1
 chmod 755 "$1"; head -c 20000 /dev/zero | tr '\0' x > www/f; chmod -R a+rX .

@@ -1,3 +1,4 @@
+#!/bin/sh
 # redis-server under redis-benchmark, with a background save: redis.sh DIRECTORY PORT SECONDS
 mkdir -p "$1" && cd "$1" || exit 1
 redis-server --port "$2" --bind 127.0.0.1 --dir "$1" --daemonize yes --logfile "$1/log" --save '' --pidfile "$1/pid" > /dev/null

@@ -1,3 +1,4 @@
+#!/bin/sh
 # A shell script as people write them: forks, pipes, subshells, here-documents, background jobs.
 end=$(($(date +%s) + $1)) bad=0
 while [ "$(date +%s)" -lt "$end" ]; do

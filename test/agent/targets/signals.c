@@ -24,8 +24,18 @@ static volatile int on_alt;
 static char alt[65536];
 static atomic_long usr1;
 
-static void on_alarm(int sig) { alarms++; (void)getppid(); }
-static void jump(int sig) { (void)getppid(); siglongjmp(env, 1); }
+static void on_alarm(int sig)
+{
+	alarms++;
+	(void)getppid();
+}
+
+static void jump(int sig)
+{
+	(void)getppid();
+	siglongjmp(env, 1);
+}
+
 static void segv(int sig, siginfo_t *si, void *uc)
 {
 	char here;
@@ -33,7 +43,11 @@ static void segv(int sig, siginfo_t *si, void *uc)
 	on_alt = &here >= alt && &here < alt + sizeof(alt) && si->si_addr == (void *)16 && si->si_code == SEGV_MAPERR;
 	siglongjmp(env, 2);
 }
-static void on_usr1(int sig) { usr1++; (void)getppid(); }
+static void on_usr1(int sig)
+{
+	usr1++;
+	(void)getppid();
+}
 
 static int set(int sig, void *fn, int flags, int full)
 {
