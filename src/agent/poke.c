@@ -84,6 +84,7 @@ static void store_block(u64 at, const u8 *bytes, u32 n)
 		__asm__ volatile("lock cmpxchg16b %1"
 				 : "=@ccz"(ok), "+m"(*(u8(*)[BLOCK])block), "+a"(old.q[0]), "+d"(old.q[1])
 				 : "b"(new.q[0]), "c"(new.q[1]) : "memory");
+		/* cppcheck-suppress uninitvar ; an output of the asm */
 	} while (!ok);
 }
 
