@@ -26,6 +26,7 @@
 #define CHUNK_SLOTS	16u
 #define CHUNK_BYTES	((u64)CHUNK_SLOTS * AGENT_SLOT)
 #define CHUNKS		((u32)(AGENT_ARENA / CHUNK_BYTES))
+#define CHUNK_SPINS	1000u			/* yields */
 #define BOOT_STACKS	16u
 #define BOOT_SPINS	2000000		/* of agent_slow, before it gives up */
 
@@ -48,7 +49,8 @@ static const int membarriers[] = {
 	MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE,
 };
 static u32 chunks;			/* mapped so far, from the start of the range; atomic, only grows */
-static u8 chunk_bad[CHUNKS];		/* 1: somebody else lives there; written before `chunks` */
+enum { CHUNK_NONE, CHUNK_BUSY, CHUNK_READY, CHUNK_BAD };
+static u8 chunk_state[CHUNKS];		/* BAD: somebody else lives there. Atomic; final before `chunks` counts it */
 static u32 last_token;			/* of this process or its ancestors; under proc->busy */
 static struct tls boot_tls[BOOT_STACKS];
 /* agent_slow reads it */
@@ -72,28 +74,46 @@ static struct agent_thread *slot_at(u32 i)
 	return (struct agent_thread *)(agent.arena + (u64)(i + 1) * AGENT_SLOT - SKEP_PAGE);
 }
 
-/* One more chunk. Several threads may try at once: the range decides (NOREPLACE), and a chunk that another thread of ours
- * has just mapped is told apart by `chunks` having moved. */
+static bool chunk_map(u32 n)
+{
+	u64 at = agent.arena + n * CHUNK_BYTES;
+	long p = map_at(at, CHUNK_BYTES, MAP_FIXED_NOREPLACE);
+
+	if (!failed(p) && (u64)p != at) {	/* a kernel before 4.17 takes the address for a hint */
+		raw_syscall3(SYS_munmap, p, CHUNK_BYTES, 0);
+		p = -EEXIST;
+	}
+	if (!failed(p))
+		raw_syscall3(SYS_madvise, p, CHUNK_BYTES, MADV_NOHUGEPAGE);
+	/* -EEXIST: somebody else lives there; anything else may be better next time */
+	STORE_RELEASE(chunk_state[n], !failed(p) ? CHUNK_READY : p == -EEXIST ? CHUNK_BAD : CHUNK_NONE);
+	return !failed(p) || p == -EEXIST;
+}
+
+/* One more chunk, by us or by another thread meanwhile. One thread maps it; others wait, but not for ever: a signal handler
+ * may have interrupted the one that does. */
 static bool chunk_add(void)
 {
-	for (u32 n = LOAD_ACQUIRE(chunks); n < CHUNKS; n = LOAD_ACQUIRE(chunks)) {
-		u64 at = agent.arena + n * CHUNK_BYTES;
-		long p = map_at(at, CHUNK_BYTES, MAP_FIXED_NOREPLACE);
-		u32 seen = n;
+	u32 n = LOAD_ACQUIRE(chunks), seen;
 
-		if (!failed(p) && (u64)p != at) {	/* a kernel before 4.17 takes the address for a hint */
-			raw_syscall3(SYS_munmap, p, CHUNK_BYTES, 0);
-			p = -EEXIST;
+	for (u32 spins = 0; n < CHUNKS && spins < CHUNK_SPINS; spins++) {
+		u8 state = CHUNK_NONE;
+
+		if (__atomic_compare_exchange_n(&chunk_state[n], &state, CHUNK_BUSY, false, __ATOMIC_ACQUIRE,
+						__ATOMIC_RELAXED)) {
+			if (!chunk_map(n))
+				return false;
+			state = READ_ONCE(chunk_state[n]);
 		}
-		if (failed(p) && p != -EEXIST)
-			return false;
-		if (failed(p) && LOAD_ACQUIRE(chunks) == n)
-			WRITE_ONCE(chunk_bad[n], 1);
-		if (!failed(p))
-			raw_syscall3(SYS_madvise, p, CHUNK_BYTES, MADV_NOHUGEPAGE);
+		if (state == CHUNK_BUSY) {
+			raw_syscall3(SYS_sched_yield, 0, 0, 0);
+			continue;
+		}
+		seen = n;
 		__atomic_compare_exchange_n(&chunks, &seen, n + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-		if (!failed(p))
+		if (state == CHUNK_READY)
 			return true;
+		n = LOAD_ACQUIRE(chunks);
 	}
 	return false;
 }
@@ -109,10 +129,10 @@ static int arena_place(void)
 	for (u32 i = 1; i < 64; i++) {
 		agent.arena = ALIGN_DOWN((u64)hint, AGENT_ARENA) - i * (AGENT_ARENA << 4);
 		chunks = 0;
-		chunk_bad[0] = 0;
+		chunk_state[0] = CHUNK_NONE;
 		if (agent.arena > (u64)hint)
 			break;
-		if (chunk_add() && !chunk_bad[0])
+		if (chunk_add() && chunk_state[0] == CHUNK_READY)
 			return 0;
 	}
 	return -ENOMEM;
@@ -204,7 +224,7 @@ static struct agent_thread *setup(u32 slot, u64 fs, s32 pid, s32 tid, bool share
 
 static bool slot_usable(u32 slot)
 {
-	return !READ_ONCE(chunk_bad[slot / CHUNK_SLOTS]);
+	return READ_ONCE(chunk_state[slot / CHUNK_SLOTS]) == CHUNK_READY;
 }
 
 static u32 slots(void)
@@ -291,7 +311,7 @@ struct agent_thread *agent_thread_get(void)
 			slot = slot_find(false, tid);
 		if (slot < 0)
 			slot = slot_find(true, tid);
-		if (slot < 0 && chunk_add())
+		while (slot < 0 && chunk_add())
 			slot = slot_find(false, tid);
 		if (slot < 0)
 			return NULL;
@@ -325,6 +345,8 @@ static void process_setup(struct agent_thread *mine)
 		WRITE_ONCE(t->fs_base, 0);
 		STORE_RELEASE(t->claimed, 0);
 	}
+	if (LOAD_ACQUIRE(chunks) < CHUNKS && chunk_state[chunks] == CHUNK_BUSY)	/* by a thread that is not here */
+		chunk_state[chunks] = CHUNK_NONE;
 	if (!++last_token)
 		last_token = 1;
 	STORE_RELEASE(agent.proc->token, last_token);
