@@ -225,6 +225,33 @@ static inline void check_identity(struct agent_thread *t)
 		settle(t);
 }
 
+/* What libc left of a struct rseq on a stack that is used again says nothing: it registers the new thread's soon. */
+static void thread_child(struct agent_thread *t)
+{
+	t->tls.who.born = boot_ns();
+	if (t->tls.rseq != (void *)t->rseq)
+		t->tls.rseq = NULL;
+}
+
+/* ---- rseq: the kernel takes one per thread, and the target's comes first ---- */
+
+#define RSEQ_UNREGISTER	1
+
+static void rseq_before(struct agent_thread *t, struct hook_regs *r)
+{
+	if (t->tls.rseq == (void *)t->rseq)
+		raw_syscall4(SYS_rseq, (long)t->rseq, 32, RSEQ_UNREGISTER, 0x53053053);
+	t->tls.rseq = NULL;
+}
+
+static void rseq_after(struct agent_thread *t, struct hook_regs *r)
+{
+	if (!r->ax && !r->dx)
+		t->tls.rseq = (void *)r->di;
+}
+
+/* ---- clone's end ---- */
+
 static void clone_after(struct agent_thread *t, struct hook_regs *r)
 {
 	struct agent_clone *c = clone_find(t, r->sp);
@@ -234,7 +261,7 @@ static void clone_after(struct agent_thread *t, struct hook_regs *r)
 		if (is_vfork(flags) && raw_gs_base() == (u64)t)
 			vfork_child(t);		/* the entry stays: the parent needs it */
 		else if (flags & CLONE_VM)
-			t->tls.who.born = boot_ns();
+			thread_child(t);
 		return;
 	}
 	if (!c)
@@ -387,6 +414,7 @@ static const struct call calls[HOOK_NR_SYSCALLS] = {
 	[SYS_mmap] = { NULL, code_after },
 	[SYS_mprotect] = { NULL, code_after },
 	[SYS_pkey_mprotect] = { NULL, code_after },
+	[SYS_rseq] = { rseq_before, rseq_after },
 	[SYS_fork] = { clone_before, clone_after },
 	[SYS_vfork] = { clone_before, clone_after },
 	[SYS_clone] = { clone_before, clone_after },

@@ -27,6 +27,7 @@
 #define CHUNK_BYTES	((u64)CHUNK_SLOTS * AGENT_SLOT)
 #define CHUNKS		((u32)(AGENT_ARENA / CHUNK_BYTES))
 #define CHUNK_SPINS	1000u			/* yields */
+#define RSEQ_UNINITIALIZED (-1)
 #define BOOT_STACKS	16u
 #define BOOT_SPINS	2000000		/* of agent_slow, before it gives up */
 
@@ -194,8 +195,10 @@ static void *rseq_of(struct agent_thread *t, u64 fs, bool shared)
 
 	if (libc && READ_ONCE(libc[1]) >= 0)
 		return libc;
+	if (libc && READ_ONCE(libc[1]) == RSEQ_UNINITIALIZED)
+		return NULL;			/* libc is about to, and would not live with ours (follow.c hears of it) */
 	memset(t->rseq, 0, sizeof(t->rseq));
-	((s32 *)t->rseq)[1] = -1;		/* RSEQ_CPU_ID_UNINITIALIZED */
+	((s32 *)t->rseq)[1] = RSEQ_UNINITIALIZED;
 	return raw_syscall4(SYS_rseq, (long)t->rseq, 32, 0, 0x53053053) ? NULL : t->rseq;
 }
 
