@@ -517,6 +517,30 @@ static char *join(int argc, char **argv)
 	return b.s ? b.s : strdup("");
 }
 
+/* "net 10/8": people write it, libpcap takes a lone number for a whole address and refuses the slash. As "net 10.0.0.0/8". */
+static char *spell_nets(char *expr)
+{
+	struct sbuf b = {};
+	const char *done = expr, *at = expr;
+	char *out;
+
+	sbuf_puts(&b, "");
+	while ((at = strstr(at, "net "))) {
+		const char *n = at + 4 + strspn(at + 4, " "), *end = n + strspn(n, "0123456789");
+		bool word = at == expr || strchr(" (!", at[-1]);
+
+		if (word && end > n && *end == '/' && end[1] >= '0' && end[1] <= '9') {
+			sbuf_printf(&b, "%.*s.0.0.0", (int)(end - done), done);
+			done = end;
+		}
+		at = end;
+	}
+	sbuf_puts(&b, done);
+	out = b.s ? b.s : strdup(expr);
+	free(expr);
+	return out;
+}
+
 int cmd_filter(int argc, char **argv)
 {
 	struct filter_job k = { .o = { .check_packets = 20000, .witness = "witness.pcap", .snaplen = CAP_MIN_SNAPLEN } };
@@ -524,7 +548,7 @@ int cmd_filter(int argc, char **argv)
 
 	if (rc)
 		return rc;
-	k.expr = join(argc, argv);
+	k.expr = spell_nets(join(argc, argv));
 	rc = usage(&k, argc);
 	if (!rc && k.o.program) {
 		k.classic = calloc(1, sizeof(*k.classic));

@@ -29,6 +29,10 @@ run_tool filter tcp port 80 -r $cap
 has "totals" "$err" "^read 380  matched 54  .*Mpkt/s, cBPF -> x86-64 JIT"
 same "totals: stdout is free" "" "$out"
 same "totals in JSON" '380 54' "$("$skep" -j filter tcp port 80 -r $cap | sed -E 's/.*"read":([0-9]+),"matched":([0-9]+).*/\1 \2/')"
+run_tool filter 'tcp port 443 and not net 10.0.0.0/8' -r $cap
+long=$err
+run_tool filter 'tcp port 443 and not net 10/8' -r $cap
+same "net 10/8 is net 10.0.0.0/8" "0 $(grep -o 'matched [0-9]*' <<< "$long")" "$rc $(grep -o 'matched [0-9]*' <<< "$err")"
 run_tool filter -c 3 tcp port 80 -r $cap -w "$tmp/three.pcap"
 same "-c 3" 3 "$(tcpdump -r "$tmp/three.pcap" 2> /dev/null | wc -l)"
 same "-d is tcpdump's" "$(tcpdump -y EN10MB -d 'tcp port 80' 2> /dev/null)" "$("$skep" filter -d tcp port 80)"
